@@ -85,6 +85,31 @@ def test_true_edges_that_are_no_target_are_masked(tmp_path):
     assert graph.get("edge_weight") is None
 
 
+@pytest.mark.parametrize("form", [columns, prefixed])
+@pytest.mark.parametrize("name", ["track_particle_eta", "eta_particle"])
+def test_the_eta_of_a_particle_is_never_that_of_hits(tmp_path, form, name):
+    column, hits = ("track_particle_eta", "hit_eta") if form is prefixed else ("eta_particle", "eta")
+    content = form(**{column: torch.tensor([9.0, 0.0]), hits: torch.tensor([0.0, 0, 9, 9, 9])})
+    graph = graph_of(tmp_path, f"target_tracks: {{{name}: [-4, 4]}}", content)
+    assert in_order(graph, "edge_mask") == [False, True, True, True]
+    del content[column]
+    with pytest.raises(InputError, match=f"lacks {name}, which a rule of acorn names"):
+        graph_of(tmp_path, f"target_tracks: {{{name}: [-4, 4]}}", content)
+
+
+def test_a_particle_of_a_rule_is_that_of_true_edges(tmp_path):
+    content = prefixed(hit_particle_id=torch.tensor([7, 7, 7, 7, 7]), track_particle_id=torch.tensor([7, 7]))
+    graph = graph_of(tmp_path, "weighting: [{weight: 3, conditions: {particle_id: [not_in, [0]]}}]", content)
+    assert in_order(graph, "edge_weight") == [3, 3, 1, 1]
+
+
+def test_a_column_of_true_edges_is_known_by_its_name_where_there_are_as_many_edges(tmp_path):
+    tracks = torch.tensor([[0, 1, 0, 3], [1, 2, 4, 4]])
+    content = columns(track_edges=tracks, pt=torch.tensor([0.1, 2, 2, 2]), particle_id=torch.tensor([7, 7, 7, 7]))
+    graph = graph_of(tmp_path, "weighting: [{weight: 2, conditions: {pt: [1, .inf]}}]", content)
+    assert in_order(graph, "edge_weight") == [0, 2, 1, 1]
+
+
 def test_predictions_are_made_for_every_edge_whatever_the_rules_are(tmp_path):
     saved(tmp_path / "data" / "event1.pyg", columns(**TRACKS))
     data = {"source": "acorn", "path": str(tmp_path / "data")}

@@ -21,6 +21,7 @@ SPACES = {
     "message_passing": "message_passing",
     **{name: name for name in ("event", "hits", "notebook", "several")},
     "track_set": "event",
+    "found_medium": "tracking",
     "found_small": "tracking",
 }
 """Function graph of each; those that a search found are of the search space `small`, the others of `full`."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from archioptrx.commands import export
 from archioptrx.data.dataset import Metadata
+from archioptrx.data.doublets import ACORN_FEATURES
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.models.export import EXPORTERS
@@ -142,6 +143,29 @@ def test_onnx_as_acts_runs_it(exports: tuple[Take, Path], threads: int) -> None:
         further = np.hstack([x, x])  # columns for another stage
         again = run.run(None, dict(zip(names, (further, edges[:, order], given[2][order]), strict=True)))[0]
         assert_close(again, output[order])
+
+
+@pytest.fixture(scope="module")
+def acorn_exports(tmp_path_factory: pytest.TempPathFactory) -> tuple[Take, Path]:
+    """A network that reads the six features of acorn and Acts."""
+    folder = tmp_path_factory.mktemp("acorn")
+    plan = take(NETWORK, {}, COLUMNS.with_edge_features(tuple(ACORN_FEATURES)))
+    EXPORTERS.get("onnx")(plan, folder / "plain.onnx")
+    EXPORTERS.get("acts")(plan, folder / "acts.onnx")
+    return plan, folder
+
+
+def test_all_six_features_in_onnx(acorn_exports: tuple[Take, Path]) -> None:
+    """Of η, too, which onnxruntime can't compute by Asinh in double precision."""
+    plan, folder = acorn_exports
+    plain, acts = (onnxruntime.InferenceSession(folder / name) for name in ("plain.onnx", "acts.onnx"))
+    settings = json.loads((folder / "acts.json").read_text())
+    for hits, edges in events():
+        logit = plain.run(["score_logit"], {"hits": hits, "edge_index": edges})[0]
+        assert_close(logit, logits_of(plan, hits, edges))
+        x = acts_features(settings, hits)
+        given = {"x": x, "edge_index": edges, "edge_attr": acts_edge_features(x, edges)}
+        assert_close(acts.run(None, given)[0][:, 0], logits_of(plan, seen(x, settings), edges))
 
 
 def test_settings_for_acts(exports: tuple[Take, Path]) -> None:

@@ -25,6 +25,7 @@ from archioptrx.sampling.samplers.gaussian_process import (
     cosines,
     cosines_among,
     fit,
+    inverted,
     joined,
     kernel,
     levels_of,
@@ -147,6 +148,29 @@ def test_points_that_are_added_one_by_one_give_the_same_posterior():
     np.testing.assert_allclose(stepwise.covariance, at_once.covariance, atol=1e-9)
 
 
+@pytest.mark.parametrize("size", [1, 64, 65, 200])
+def test_a_triangular_matrix_is_inverted_by_halves(size):
+    noise = np.random.default_rng(size).standard_normal((size, size))
+    lower = np.linalg.cholesky(noise @ noise.T / size + np.eye(size))
+    np.testing.assert_allclose(inverted(lower) @ lower, np.eye(size), atol=1e-12)
+    np.testing.assert_array_equal(inverted(lower), np.tril(inverted(lower)))
+
+
+def test_kept_rows_of_the_kernel_are_those_made_anew():
+    """Bit for bit: a search that was resumed makes all of them anew, and must go on the same."""
+    theta = np.array([-1.0, -0.5, -1.5, -1.0, -2.0, -3.0])
+    regression, new = Regression(points(30), theta, [1] * 10 + [0] * 20, 0.6), points(12, first=60)
+    regression.across(new[:8])
+    for point in points(3, first=30):
+        regression.append(point)
+    pool = [new[9], *new[2:6], new[10], new[11], new[7]]
+    kept = regression.across(pool)
+    anew = Regression(points(33), theta, [1] * 10 + [0] * 23, 0.6).across(pool)
+    assert kept.shape == (8, 33)
+    np.testing.assert_array_equal(kept, anew)
+    np.testing.assert_array_equal(regression.across(pool[::-1]), kept[::-1])
+
+
 def test_a_window_has_the_best_and_the_latest():
     scores = [(score, 1) for score in (0.5, 0.9, 0.1, 0.8, None, 0.2, 0.3, 0.7)]
     assert window(scores, 8) == list(range(8))
@@ -201,6 +225,23 @@ def test_proposals_in_flight_differ():
     assert len(set(again)) == 3
 
 
+def kept_pool(sampler):
+    """Keys of all candidates in the pool of the last proposal, by the number of the proposal that made them."""
+    return {number: [word.key for word, _ in part.pool] for number, part in sampler._parts.items()}
+
+
+def test_a_proposal_makes_one_part_of_its_pool_anew(monkeypatch):
+    monkeypatch.setattr("archioptrx.sampling.samplers.gp.PARTS", 4)
+    sampler, pools = make_sampler("gp", WORDS, 2, initial=2, pool=16), []
+    for _ in range(5):
+        word = sampler.propose()
+        sampler.observe(word, value(word), 1)
+        pools.append(kept_pool(sampler.inner))
+    assert [list(pool) for pool in pools[2:]] == [[-1, 0, 1, 2], [0, 1, 2, 3], [1, 2, 3, 4]]
+    assert pools[2][2] == pools[3][2] == pools[4][2]
+    assert [len(part) for part in pools[2].values()] == [len(part) for part in pools[4].values()] == [4] * 4
+
+
 def test_a_loaded_state_goes_on_the_same_beyond_the_window(monkeypatch):
     monkeypatch.setattr("archioptrx.sampling.samplers.gp.WINDOW", 12)
     monkeypatch.setattr("archioptrx.sampling.samplers.gp.FIT", 8)
@@ -218,8 +259,10 @@ def test_a_loaded_state_goes_on_the_same_beyond_the_window(monkeypatch):
         other = make_sampler("gp", WORDS, 2, initial=4, pool=12)
         other.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
         fitted = sampler.inner._modelled
-        ahead = go_on(copy.deepcopy(sampler), 4)
+        original = copy.deepcopy(sampler)
+        ahead = go_on(original, 4)
         assert go_on(other, 4) == ahead
+        assert kept_pool(other.inner) == kept_pool(original.inner)
     assert len(fitted) < len(sampler.inner.memory.observations) - 10
 
 

@@ -127,6 +127,14 @@ def mutated_tensor(value, random):
     change = random.randrange(10)
     if change == 0 or not isinstance(value, torch.Tensor):
         return random.choice((None, "x", [1], {"a": torch.ones(2)}, 3, math.nan))
+    try:
+        return changed_tensor(value, change, random)
+    except (TypeError, ValueError, RuntimeError):  # some types have no such form
+        return torch.tensor(7)
+
+
+def changed_tensor(value, change, random):
+    """A tensor in another type or form, or with other numbers."""
     if change == 1:
         kind = random.choice((torch.bfloat16, torch.float16, torch.complex64, torch.bool, torch.uint8))
         return (value.real if value.is_complex() else value).to(kind)
@@ -136,10 +144,7 @@ def mutated_tensor(value, random):
         return value.to_sparse() if value.dim() and not value.is_meta else value
     if change == 4:
         return torch.ones(1).expand(10**6)
-    try:
-        return torch.tensor(mutated_array(value.numpy(), random).copy())
-    except (TypeError, ValueError, RuntimeError):
-        return torch.tensor(7)
+    return torch.tensor(mutated_array(value.numpy(), random).copy())
 
 
 def samples(random, folder):

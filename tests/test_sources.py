@@ -205,6 +205,11 @@ def test_missing_and_empty_folders_are_named(tmp_path):
         read(tmp_path)
 
 
+def test_a_name_that_ends_in_g_and_a_number_is_a_whole_event(tmp_path):
+    folder = folder_of(tmp_path, names=("tracking0", "tracking1", "tracking2"))
+    assert read(folder, sectors=1).events == ("tracking0", "tracking1", "tracking2")
+
+
 def test_a_data_set_without_any_true_edge_or_truth_is_read(tmp_path):
     for name, nothing in (("zero", {"y": np.zeros(5)}), ("none", {"y": None})):
         folder = folder_of(tmp_path / name, nothing, names=NAMES[:1])

@@ -12,6 +12,7 @@ from oracles import ConstantOracle, PerfectOracle
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import huber_loss
 
+from archioptrx.commands.evaluate import as_text
 from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.tasks import make_task
@@ -181,3 +182,11 @@ def test_batches_count_like_their_graphs():
         output = rows.squeeze(1) if width == 1 else rows
         alone = task.metrics([output[k : k + 1] for k in range(4)], graphs)
         assert alone == pytest.approx(task.metrics([output], [batch_graphs(graphs)]), rel=1e-5)
+
+
+def test_the_number_of_tracks_of_a_task_is_printed_as_a_number():
+    """Under its key stands a table where tracks are found from scores."""
+    assert as_text({"loss": 0.5, "tracks": 42}, []).splitlines()[1:] == [
+        "  loss                       0.50000",
+        "  tracks                     42",
+    ]

@@ -13,7 +13,16 @@ from archioptrx.core.errors import ReplayError
 from archioptrx.graphs.decisions import Decision, Point, Trace
 from archioptrx.sampling.samplers import replay
 from archioptrx.sampling.samplers.random import random_choices
-from archioptrx.sampling.samplers.variation import Heritage, Start, cross, known_in, mutate, options_of, trace_in
+from archioptrx.sampling.samplers.variation import (
+    Heritage,
+    Start,
+    cross,
+    known_in,
+    mutate,
+    noting_options,
+    options_of,
+    trace_in,
+)
 
 WORDS = Words()
 SEEDS = st.integers(0, 10**6)
@@ -65,8 +74,11 @@ def test_networks_keep_most_of_their_decisions(tracking):
     shares, draw = [], random.Random(0)
     for seed in range(60):
         parent = drawn(tracking, seed).trace
-        child = mutate(tracking, parent, draw.choice(free(tracking, parent)), random_choices(seed)).trace
-        assert child != parent
+        options = []
+        space = noting_options(tracking, options)
+        child = mutate(space, parent, draw.choice(free(tracking, parent)), random_choices(seed)).trace
+        assert child != parent and options == options_of(tracking, child)
+        assert all(decision.label in labels for decision, labels in zip(child.decisions, options, strict=True))
         shares.append(shared(parent, child))
     # Measured on 400: 0.88.
     assert sum(shares) / len(shares) > 0.8

@@ -94,7 +94,7 @@ def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
     """Scores as text, bins below; then those of the tracks in the same way."""
     lines = [f"{len(graphs)} graphs, {len({graph.event for graph in graphs})} events", *_numbers(scores)]
     lines += _all_bins(scores, BIN_COLUMNS)
-    if tracks := scores.get("tracks"):
+    if isinstance(tracks := scores.get("tracks"), Mapping):  # a task may have a number of that name
         lines += ["", "tracks", *_numbers(tracks), "", *_table("matching", tracks["matching"].items(), RATES)]
         lines += _all_bins(tracks, TRACK_COLUMNS)
     return "\n".join(lines)

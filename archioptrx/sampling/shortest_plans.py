@@ -125,6 +125,7 @@ class ShortestPlans:
         # from 0, so this ends. For some dozen functions it is as fast as Knuth's queue.
         while self._improve():
             pass
+        self._others: dict[tuple[int, int], int] = {}
         self._ways: dict[int, tuple[list[int], list[int]]] = {}
         self._menus: dict[tuple[Any, ...], FunctionMenu] = {}
         self._reach: dict[tuple[int, int], tuple[tuple[int, bool], ...]] = {}
@@ -162,7 +163,11 @@ class ShortestPlans:
 
     def others(self, f: Function, given_slot: int) -> int:
         """Cost of all inputs of a function but one."""
-        return sum(self.slot(f, slot, given_slot) for slot in range(len(f.inputs)) if slot != given_slot)
+        key = (f.number, given_slot)
+        if key not in self._others:
+            slots = [slot for slot in range(len(f.inputs)) if slot != given_slot]
+            self._others[key] = sum(self.slot(f, slot, given_slot) for slot in slots)
+        return self._others[key]
 
     def ways(self, target: int) -> tuple[list[int], list[int]]:
         """Cost of one step or more to a target, by the type of the value that the steps start from.

@@ -185,9 +185,10 @@ class _Walk:
             plan, name = partial.plan(), partial.type[value]
             menu = plan.onward(name, partial.idempotent[value], target, self.left)
             f = menu.functions[self.pick("function", self.tables.names[name], menu.labels, menu.weights)]
-            slots = [s for s in plan.slots(f, name) if plan.step(f, s, target) <= self.left]
-            slot = slots[0]
-            if len(plan.slots(f, name)) > 1:
+            slots = plan.slots(f, name)
+            slot = slots[0]  # the menu has only functions of which a slot fits
+            if len(slots) > 1:
+                slots = [s for s in slots if plan.step(f, s, target) <= self.left]
                 slot = slots[self.pick("slot", f.name, [str(s) for s in slots])]
             value = self.apply(f, {slot: value}, target)
             if f.output == target:

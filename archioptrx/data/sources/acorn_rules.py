@@ -1,6 +1,7 @@
 """Applying the rules of acorn's YAML files to the edges of an event; see `archioptrx.data.options.acorn_rules`.
 
-A column belongs to the hits, to the edges, or to the true edges (tracks), by its length, in this order. What a true
+A column belongs to the hits, to the edges, or to the true edges (tracks): by the beginning of its name in the newer
+scheme, by its name where it is one of true edges in the older scheme, else by its length, in this order. What a true
 edge says holds for the edge at the place that `truth_map` (`track_to_edge_map`) names, without such a map for the edges
 of the same two hits; it doesn't hold for other edges. What hits say has to hold for both ends.
 """
@@ -18,8 +19,14 @@ from archioptrx.data.pairs import Edges, pair_keys
 from archioptrx.data.sources.pyg_files import Content, array, first
 
 Bools = NDArray[np.bool_]
-PREFIXES = ("", "hit_", "track_", "track_particle_", "edge_")
+HITS, TRACKS, PARTICLES, EDGES = PREFIXES = ("hit_", "track_", "track_particle_", "edge_")
 """Beginnings of names in the newer scheme."""
+OF_PARTICLES = {
+    **{name: f"{PARTICLES}{name}" for name in ("pt", "radius", "primary", "nhits", "pdgId")},
+    "particle_id": "track_particle_id",
+    "eta_particle": "track_particle_eta",
+}
+"""Columns of true edges in the older scheme, and their names in the newer one. η of hits has the bare name there."""
 MAPS = ("track_to_edge_map", "truth_map")
 
 
@@ -77,14 +84,15 @@ class _Columns:
         """Edges for which all conditions hold. Shapes: -> [E]."""
         result = np.ones(self._edges.shape[1], np.bool_)
         for condition in conditions:
-            result &= self._of_edges(self._holds(condition), condition.name)
+            name, holds = self._holds(condition)
+            result &= self._of_edges(holds, name)
         return result
 
     def hits_of_tracks(self, conditions: tuple[Condition, ...]) -> Bools:
         """Hits on true edges for which all conditions hold. Shapes: -> [N]."""
         passing = np.ones(self._tracks.shape[1], np.bool_)
         for condition in conditions:
-            holds = self._holds(condition)
+            _, holds = self._holds(condition)
             if holds.shape != passing.shape:
                 raise InputError(f"hard_cuts: {condition.name} has {len(holds)} rows; allowed: one per true edge")
             passing &= holds
@@ -92,36 +100,33 @@ class _Columns:
         chosen[self._tracks[:, passing]] = True
         return chosen
 
-    def _holds(self, condition: Condition) -> Bools:
-        """Rows of a column for which a condition holds."""
-        bare = condition.name
-        for prefix in sorted(PREFIXES[1:], key=len, reverse=True):
-            if bare.startswith(prefix):
-                bare = bare.removeprefix(prefix)
-                break
-        _, values = first(self._content, condition.name, *(f"{prefix}{bare}" for prefix in PREFIXES))
-        if bare == "y":  # never the y of hits
-            values = self._truth
+    def _holds(self, condition: Condition) -> tuple[str, Bools]:
+        """The column that a condition names, and the rows of it for which the condition holds."""
+        name, values = first(self._content, *_names(condition.name))
+        if condition.name in ("y", "edge_y"):  # never the y of hits
+            name, values = "edge_y", self._truth
         if values is None or values.ndim != 1:
             raise InputError(f"lacks {condition.name}, which a rule of acorn names; allowed: files with it")
         numbers, limits = values.astype(np.float64), np.asarray(condition.values)
         if condition.test in ("within", "not_within"):
             inside: Bools = (numbers >= limits[0]) & (numbers <= limits[1])
-            return inside if condition.test == "within" else ~inside
+            return name, inside if condition.test == "within" else ~inside
         equal = np.isin(numbers, limits)
-        return equal if condition.test in ("is", "in") else ~equal
+        return name, equal if condition.test in ("is", "in") else ~equal
 
     def _of_edges(self, holds: Bools, name: str) -> Bools:
         """A condition on hits, edges or true edges as one on edges. Shapes: [rows] -> [E]."""
         tracks = self._tracks.shape[1]
-        if len(holds) == self._hits and len(holds) not in (self._edges.shape[1], tracks):
-            return np.asarray(holds[self._edges].all(axis=0))
-        if name.startswith("hit_") and len(holds) == self._hits:
-            return np.asarray(holds[self._edges].all(axis=0))
-        if len(holds) == self._edges.shape[1] and not (name.startswith("track_") and len(holds) == tracks):
-            return holds
-        if len(holds) != tracks:
+        lengths = {HITS: self._hits, EDGES: self._edges.shape[1], TRACKS: tracks}
+        named = TRACKS if name in OF_PARTICLES else next((kind for kind in lengths if name.startswith(kind)), None)
+        kind = named if named and len(holds) == lengths[named] else None
+        kind = kind or next((kind for kind, length in lengths.items() if len(holds) == length), None)
+        if kind is None:
             raise InputError(f"{name} has {len(holds)} rows; allowed: one per hit, edge or true edge")
+        if kind == HITS:
+            return np.asarray(holds[self._edges].all(axis=0))
+        if kind == EDGES:
+            return holds
         result = np.zeros(self._edges.shape[1], np.bool_)
         _, places = first(self._content, *MAPS)
         if places is None:
@@ -132,3 +137,18 @@ class _Columns:
             raise InputError(f"{MAPS[1]} points outside the {len(result)} edges; allowed: -1 … {len(result) - 1}")
         result[places[holds & (places >= 0)]] = True
         return result
+
+
+def _names(name: str) -> tuple[str, ...]:
+    """Names that a column may have in both schemes, the likeliest first.
+
+    >>> _names("track_particle_eta"), _names("hit_eta"), _names("particle_id")[:2]
+    (('track_particle_eta', 'eta_particle'), ('hit_eta', 'eta'), ('particle_id', 'track_particle_id'))
+    """
+    if name in OF_PARTICLES:
+        return (name, OF_PARTICLES[name], *(f"{prefix}{name}" for prefix in PREFIXES))
+    older = [old for old, new in OF_PARTICLES.items() if new == name]
+    prefix = next((prefix for prefix in (PARTICLES, HITS, TRACKS, EDGES) if name.startswith(prefix)), None)
+    if older or prefix:
+        return (name, *(older or [name.removeprefix(prefix or "")]))
+    return (name, *(f"{prefix}{name}" for prefix in PREFIXES))

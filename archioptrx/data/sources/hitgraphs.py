@@ -44,7 +44,7 @@ from archioptrx.data.sources.hitgraph_arrays import (
 )
 from archioptrx.data.sources.stream import Job, bounded, cached, each, key_of, progress, stream
 
-_NAME = re.compile(r"^(?P<event>.*?)_?g(?P<sector>\d+)$")
+_NAME = re.compile(r"^(?P<event>.+)_g(?P<sector>\d+)$")
 
 
 @dataclass(frozen=True)
@@ -217,8 +217,8 @@ def name_of(file: Path) -> tuple[str, int]:
 
     >>> name_of(Path("event000001000_g003.npz"))
     ('event000001000', 3)
-    >>> name_of(Path("other.npz"))
-    ('other', 0)
+    >>> name_of(Path("tracking1.npz"))
+    ('tracking1', 0)
     """
     match = _NAME.match(file.stem)
     return (match["event"], int(match["sector"])) if match else (file.stem, 0)

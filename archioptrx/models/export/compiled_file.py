@@ -44,7 +44,8 @@ def export_pt2(take: Take, path: Path) -> str:
 
             error = difference(take, run)
         write_atomically(path, fresh.read_bytes())
-    return take.summary(str(path), error, take.program.needs)
+    needs = "contiguous hits in double precision and edges in int64, unchecked without AOTI_RUNTIME_CHECK_INPUTS=1"
+    return take.summary(str(path), error, "; ".join(filter(None, (needs, take.program.needs))))
 
 
 def _compiled(network: nn.Module, take: Take, path: Path) -> Any:

@@ -32,13 +32,15 @@ GEOMETRY = (
     ("one", "torch.where(dr < 0, -1.0, 1.0).to(dr.dtype)"),
     ("safe", "torch.where(dr.abs() < 1.0, one, dr)"),
     ("z0", "hits[start, 2] - hits[start, 0] * dz / safe"),
-    ("eta", "torch.asinh(hits[:, 2] / hits[:, 0].clamp(min=1e-6))"),
+    ("sinh", "hits[:, 2] / hits[:, 0].clamp(min=1e-6)"),
+    ("eta", "sinh.sign() * torch.log(sinh.abs() + torch.sqrt(sinh * sinh + 1))"),
     ("level", "dr == 0"),
     ("slope", "dphi / math.pi * 1000 / torch.where(level, 1.0, dr)"),
     ("phislope", "torch.where(level, 100 * dphi.sign(), slope).clamp(-100, 100)"),
     ("rphislope", "(hits[start, 0] + hits[end, 0]) / 2000 * phislope"),
 )
-"""Statements that compute `doublets.doublet_features` and `doublets.acorn_features`."""
+"""Statements that compute `doublets.doublet_features` and `doublets.acorn_features`. Of η by its logarithm: onnxruntime
+1.31 has no `Asinh` for double precision."""
 ACORN = ("dr / 1000", "dphi / math.pi", "dz / 1000", "(eta[end] - eta[start])", "phislope", "rphislope")
 
 

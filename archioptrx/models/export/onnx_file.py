@@ -112,11 +112,12 @@ def runner(take: Take, content: bytes, outputs: Sequence[str], kind: str = "onnx
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised, too
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    with refused(take, kind, Exception):  # onnxruntime's have no common class of their own
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     names = [item.name for item in session.get_inputs()]
 
     def run(*inputs: Arrays) -> tuple[Tensor, ...]:
-        with refused(take, kind, Exception):  # onnxruntime's have no common class of their own
+        with refused(take, kind, Exception):
             results = session.run(outputs, dict(zip(names, inputs, strict=True)))
         return tuple(torch.as_tensor(result) for result in results)
 

@@ -41,8 +41,10 @@ GROWTH, MOST_NEW = 1.15, 150
 FIT, WINDOW = 256, 1000
 """Most observations for the fit of the weights, and for the posterior (see `window`)."""
 
-PARTS = 4
-"""Number of parts of a pool: a proposal makes one part anew, and keeps those of the proposals just before it."""
+PARTS = 10
+"""Number of parts of a pool: a proposal makes one part anew, and keeps those of the proposals just before it.
+
+Walks and features take most of the time of a proposal, and a candidate that was not chosen is as good as it was."""
 
 EARLIER = 128
 """Trials of earlier searches that the model is given, at most."""
@@ -142,16 +144,19 @@ class GaussianProcessSampler:
         return [candidates[i] for i in np.argsort(-values, kind="stable")]
 
     def _make_parts(self, number: int) -> None:
-        """Keep the parts of this proposal and those before it; make those that are missing."""
+        """Keep the parts of this proposal and those before it; make those that are missing.
+
+        Parts of the proposals before the first have negative numbers: an early pool is as large as a later one.
+        """
         parts = dict[int, PoolPart]()
-        for other in range(max(0, number + 1 - PARTS), number + 1):
+        for other in range(number + 1 - PARTS, number + 1):
             part = self._parts.get(other) or PoolPart(len(self.memory.observations))
             parts[other] = part if part.pool else PoolPart(part.observed, self._make_pool(other, part.observed))
         self._parts = parts
 
     def _make_pool(self, number: int, observed: int) -> list[tuple[Any, FeaturePoint]]:
         """One part of a pool, from the first `observed` observations: half mutated, a quarter crossed, one random."""
-        draw = random.Random(seed_of(self.seed, number, 0, 0))
+        draw = random.Random(seed_of(self.seed, number % 2**32, 0, 0))  # no number of a seed is negative
         answer = random_choices(draw.getrandbits(64))
         scored = [seen for seen in self.memory.observations[:observed] if seen.score is not None and seen.graph is None]
         parents = [seen.trace for seen in ranked(scored)[: self.best]] or list(self.start.traces)

@@ -79,7 +79,8 @@ def quantiles(observations: Sequence[tuple[Score, int]]) -> list[float]:
     shared: dict[tuple[Score, int], list[float]] = {}
     for rank, number in enumerate(order(observations)):
         shared.setdefault(observations[number], []).append(normal.inv_cdf(1 - (rank + 0.5) / count))
-    raw = [fmean(shared[observation]) for observation in observations]
+    means = {observation: fmean(values) if len(values) > 1 else values[0] for observation, values in shared.items()}
+    raw = [means[observation] for observation in observations]
     spread = math.sqrt(fmean(value * value for value in raw)) if raw else 0.0
     return [value / spread if spread > 0 else 0.0 for value in raw]
 

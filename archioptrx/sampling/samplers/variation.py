@@ -47,17 +47,27 @@ class Heritage:
         return labels.index(taken.label)
 
 
+def noting_options(space: Space, options: list[tuple[str, ...]]) -> Space:
+    """The same space; each walk leaves in `options` the allowed labels at each of its decisions (see `options_of`)."""
+
+    def walk(choose: Choose) -> Any:
+        options.clear()
+
+        def noting(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
+            taken = choose(point, labels, weights)
+            options.append(tuple(label for i, label in enumerate(labels) if weights[i] > 0 or i == taken))
+            return taken
+
+        return space(noting)
+
+    return walk
+
+
 def options_of(space: Space, trace: Trace) -> list[tuple[str, ...]]:
     """The allowed labels at each decision of a trace, without those of weight 0 that it doesn't have."""
     options: list[tuple[str, ...]] = []
     entries = iter(trace.decisions)
-
-    def choose(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
-        own = next(entries).label
-        options.append(tuple(label for label, w in zip(labels, weights, strict=True) if w > 0 or label == own))
-        return labels.index(own)
-
-    space(choose)
+    noting_options(space, options)(lambda point, labels, weights: labels.index(next(entries).label))
     return options
 
 
@@ -228,16 +238,25 @@ def mutated(
     known
         Free positions of traces that are often mutated: to find them takes a walk.
     """
-    while True:
-        free = known[trace] if trace in known else free_positions(space, trace)
-        if not free:
-            return space(answer)
-        child = mutate(space, trace, draw.choice(free), answer)
+    free = known[trace] if trace in known else free_positions(space, trace)
+    while free:
+        position, options = draw.choice(free), list[tuple[str, ...]]()
         if draw.random() >= FURTHER:
-            return child
-        trace = child.trace
+            return mutate(space, trace, position, answer)
+        trace = mutate(noting_options(space, options), trace, position, answer).trace
+        free = several(options)
+    return space(answer)
 
 
 def free_positions(space: Space, trace: Trace) -> list[int]:
     """Positions of the decisions with several options."""
-    return [i for i, labels in enumerate(options_of(space, trace)) if len(labels) > 1]
+    return several(options_of(space, trace))
+
+
+def several(options: Sequence[tuple[str, ...]]) -> list[int]:
+    """Positions with more than one option.
+
+    >>> several([("a", "b"), ("a",), ("c", "d", "e")])
+    [0, 2]
+    """
+    return [position for position, labels in enumerate(options) if len(labels) > 1]
