@@ -88,6 +88,8 @@ def graph_faults(graph: HitGraph) -> list[str]:
             value = graph.get(key)
             if value is not None and len(value) != rows:
                 faults.append(f"{key} has {len(value)} rows; allowed: one per {kind}, {rows}")
+            if key == "particles" and value is not None:  # momentum, vertex and charge may be unknown, together
+                value = torch.where(value[:, :6].isnan().all(1, keepdim=True), 0, value)
             if value is not None and value.is_floating_point() and not torch.isfinite(value).all():
                 faults.append(f"{key} holds NaN or infinite numbers; allowed: finite ones")
     if edges and not (int(graph.edge_index.min()) >= 0 and int(graph.edge_index.max()) < hits):

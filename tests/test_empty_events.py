@@ -1,6 +1,7 @@
 """Events without edges, with one hit, without any, and files without truth: legal wherever data are read or scored."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -178,6 +179,43 @@ def test_training_without_truth_says_why_not_in_one_line(tmp_path, capsys):
     assert lines[0] == (
         "data: training events: no edge that counts is true (files without truth?); allowed: events with true edges"
     )
+
+
+@pytest.mark.parametrize(
+    ("architecture", "task"),
+    [
+        ("hits", {"name": "node_embedding"}),
+        ("hits", {"name": "node_regression", "parameters": ["phi"]}),
+        ("event", {"name": "track_count"}),
+        ("event", {"name": "track_set", "parameters": ["phi"]}),
+    ],
+)
+def test_every_task_says_that_events_without_truth_have_no_scores(architecture, task, tmp_path, capsys):
+    write_event(event("event000000007"), tmp_path / "events")
+    trained = model(tmp_path / "m", {"source": "trackml", "path": str(tmp_path / "events")}, architecture, **task)
+    blind = tmp_path / "blind"
+    blind.mkdir()
+    shutil.copy(tmp_path / "events" / "event000000007-hits.csv", blind)
+    assert evaluate.main([str(tmp_path / "m"), "--data", str(blind), "--json"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"{blind}: no hit is of a particle (files without truth?): loss, accuracy and purity have no meaning for the "
+        "model"
+    ]
+    graphs = {
+        name: load_dataset({"source": "trackml", "path": str(tmp_path / name)}).graphs for name in ("blind", "events")
+    }
+    refused = "no hit is of a particle (files without truth?); allowed: events with particles"
+    assert trained.task.truth_fault(graphs["blind"]) == refused
+    assert trained.task.truth_fault([*graphs["blind"], *graphs["events"]]) is None
+
+
+def test_true_pairs_are_enough_for_an_embedding():
+    graph = toy(1).graphs[0]
+    graph.pid = torch.zeros_like(graph.pid)
+    task = make_task({"name": "node_embedding"})
+    assert task.truth_fault([graph]) is not None
+    graph.loss_index, graph.y_loss = torch.tensor([[0], [1]]), torch.ones(1)
+    assert task.truth_fault([graph]) is None
 
 
 def test_acorn_without_truth_and_predictions_for_every_edge_of_the_file(tmp_path):

@@ -55,6 +55,20 @@ def test_at_exactly_the_limit_edges_and_particles_are_signal(pt):
     assert sum(row["particles"] for row in scores["pt"]) == scores["particles"]
 
 
+@pytest.mark.parametrize("pt", [0.9, 0.7, 1.1])
+def test_the_building_cuts_at_the_limit_as_the_signal_does(pt):
+    """Files keep pT in float32, which may be below the limit by a rounding."""
+    exact, rounded = at(pt), at(float(np.float32(pt)))
+    everything = len(graphs_of(exact)[0].graphs[0].x)
+    for event in (exact, rounded):
+        built, _ = graphs_of(event, pt_min=pt, signal_pt=pt)
+        (graph,) = built.graphs
+        assert len(graph.x) == everything and graph.edge_mask.all()
+        assert built.counts["signal_edges"] == built.counts["true_edges"] > 0
+    above, _ = graphs_of(exact, pt_min=float(np.nextafter(np.float32(pt), np.float32(9))))
+    assert not above.graphs[0].pid.any()
+
+
 @pytest.mark.parametrize("signal", [{"signal_hits": 10}, {"signal_pt": 0.5}, {"signal_primary": True}])
 def test_particles_that_count_are_those_whose_edges_are_not_masked(signal, tmp_path):
     built, metadata = graphs_of(barrel_event(5, tracks=12), **signal)

@@ -14,7 +14,9 @@ Ints = NDArray[np.int64]
 PARTICLE_COLUMNS = ("pt", "φ", "η", "z0", "vr", "charge", "hits", "weight")
 """Columns of `HitGraph.particles`: transverse momentum in GeV, azimuth of the momentum in rad, pseudorapidity, z of the
 production vertex in mm, its distance from the beam line in mm, charge in units of e, number of hits and sum of their
-weights in the whole event."""
+weights in the whole event. The first six are NaN for a particle whose momentum and vertex aren't known."""
+UNKNOWABLE = ("pt", "φ", "η", "z0", "vr", "charge")
+"""Columns that are known of a particle, or NaN: all of them together."""
 PRIMARY = 2.0
 """Primary particles are made within this distance of the beam line, mm."""
 
@@ -42,7 +44,8 @@ class Event:
     particle_id : int64 [P]
         Names of the particles, increasing, without 0.
     momentum : float64 [P, 3]
-        Momentum of each particle at its vertex, GeV.
+        Momentum of each particle at its vertex, GeV. Momentum, vertex and charge of a particle are NaN together, where
+        they aren't known.
     vertex : float64 [P, 3]
         Origin of each particle, mm.
     charge : float64 [P]

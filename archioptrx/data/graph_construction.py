@@ -160,11 +160,12 @@ def _selected(event: Event, table: Mapping[str, Any], cuts: Cuts, detector: Dete
             f"allowed: the layers of the {detector.name} detector, volumes {' '.join(map(str, detector.volumes))}"
         )
     row = table["particle_index"]
-    vertex = np.vstack([np.zeros(3), event.vertex])[row]
+    # Where the vertex isn't known, hits are joined by their distance from the origin.
+    vertex = np.nan_to_num(np.vstack([np.zeros(3), event.vertex]))[row]
     nodes = np.stack([event.r, event.phi, event.pos[:, 2]], axis=1)
     distance = np.linalg.norm(event.pos - vertex, axis=1) if event.order is None else event.order.astype(np.float64)
     hits = _Hits(np.arange(len(layer)), layer, nodes, row, distance)
-    low = (row > 0) & (table["particles"][row, _PT] < cuts.pt_min)
+    low = (row > 0) & ~Signal(cuts.pt_min).of(*table["particles"][:, [_PT, _HITS, _VR]].T)[row]
     keep = np.isin(layer, np.unique(layer_pairs(cuts.layers, cuts.skip_layers, detector))) & ~low
     if cuts.noise == "drop":
         keep &= row > 0
@@ -252,7 +253,7 @@ def _per_hit(event: Event, table: Mapping[str, Any], hits: _Hits, cuts: Cuts) ->
         "x": np.concatenate([hits.nodes, *features], axis=1),
         "hit_id": event.hit_id[hits.index],
         "pid": event.pid[hits.index],
-        "pt": table["particles"][hits.particle, _PT],
+        "pt": np.nan_to_num(table["particles"][hits.particle, _PT]),
         "hit_weight": event.weight[hits.index],
         "particle_index": hits.particle,
     }

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError, reason_of
 from archioptrx.data.bounds import coordinate_fault
-from archioptrx.data.event import PARTICLE_COLUMNS
+from archioptrx.data.event import PARTICLE_COLUMNS, UNKNOWABLE
 from archioptrx.data.hitgraph import (
     CHAIN_HIT_FIELDS,
     EDGE_FIELDS,
@@ -48,6 +48,7 @@ TABLES = ("x", "pos", "embedding", "chain", "edge_attr", "triplet_attr", "partic
 WHOLE = ("hit_id", "particle_id", "chain", "edge_order", "chain_hit_id")
 PARTICLE_OF = {"pid": "pt", "chain_hit_pid": "chain_hit_pt"}
 """Fields with the particle of each hit, 0 for noise, and those with its pT."""
+_UNKNOWABLE = np.isin(PARTICLE_COLUMNS, UNKNOWABLE)
 POSITION_SLACK = 1e-3
 """Share of a hit's distance, and mm, by which two forms of its place may differ: digits of files, and of float32."""
 LARGEST = float(np.finfo(np.float32).max)
@@ -166,7 +167,9 @@ def _check_numbers(content: Arrays) -> None:
             continue
         if values.dtype.kind not in "iufb":
             raise InputError(f"{name} holds {values.dtype}; allowed: numbers")
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
+        if name == "particles":
+            _check_unknown(values)
+        elif values.dtype.kind == "f" and not np.isfinite(values).all():
             count = int((~np.isfinite(values)).sum())
             raise InputError(f"{name} holds {count} NaN or infinite numbers; allowed: finite ones")
         if values.dtype.kind == "f" and values.dtype.itemsize > 4 and (np.abs(values) > LARGEST).any():
@@ -182,6 +185,18 @@ def _check_numbers(content: Arrays) -> None:
         if name in PROBABILITIES and ((values < 0) | (values > 1)).any():
             row = int(np.argmax((values < 0) | (values > 1)))
             raise InputError(f"{name} is {values[row]:g} at {ROWS[name]} {row}; allowed: a probability, 0 … 1")
+
+
+def _check_unknown(particles: NDArray[Any]) -> None:
+    """Check that momentum, vertex and charge of a particle are known, or all NaN; every other number is finite."""
+    if particles.dtype.kind != "f" or particles.shape[1] != len(PARTICLE_COLUMNS):  # another width is refused later
+        return
+    unknown = np.isnan(particles)
+    allowed_nan = np.outer(unknown.all(axis=1, where=_UNKNOWABLE), _UNKNOWABLE)
+    allowed_nan[:1] = False  # noise
+    if (wrong := ~np.isfinite(particles) & ~allowed_nan).any():
+        allowed = f"finite ones, or NaN in all of {', '.join(UNKNOWABLE)} of a particle"
+        raise InputError(f"particles holds {int(wrong.sum())} NaN or infinite numbers; allowed: {allowed}")
 
 
 def _name_particles(content: Arrays, pid: str, pt: str) -> int:

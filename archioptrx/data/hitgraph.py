@@ -46,7 +46,7 @@ class HitGraph(Data):
     pos : float32 [N, 3]
         x, y, z in mm, in the frame of the φ sector.
     pt : float32 [N]
-        Transverse momentum of the hit's particle in GeV, 0 for noise.
+        Transverse momentum of the hit's particle in GeV; 0 for noise, and where `particles` has NaN.
     edge_weight : float32 [E]
         Weight of each edge in the loss.
     edge_mask : bool [E]
@@ -68,6 +68,7 @@ class HitGraph(Data):
     particle_id, particles : int64 [P], float32 [P, 8]
         All particles of the whole event (not only those with a hit in this graph), columns as
         `events.event.PARTICLE_COLUMNS` says; φ in the frame of the φ sector. Row 0 is noise, all zero.
+        Momentum, vertex and charge are NaN, together, for a particle of which they aren't known.
     triplet_index : int64 [2, T]
         Pairs of edges that share a hit; it indexes edges as `edge_index` indexes hits.
     triplet_attr : float32 [T, K]

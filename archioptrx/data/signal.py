@@ -45,8 +45,9 @@ class Signal:
         return cls(pt, hits, PRIMARY if options.get("signal_primary") else math.inf)
 
     def of(self, pt: NDArray[Any], hits: NDArray[Any], vr: NDArray[Any]) -> NDArray[np.bool_]:
-        """Find the particles that are signal; a quantity without a limit may be NaN. Shapes: [P] each -> [P].
+        """Find the particles that are signal. Shapes: [P] each -> [P].
 
+        A particle of unknown pT or vertex, NaN, is none where that is limited.
         Compared in float32, which graphs and files keep: a particle exactly at the limit is signal in all forms.
         """
         chosen = np.ones(len(pt), dtype=np.bool_)

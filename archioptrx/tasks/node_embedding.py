@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.classification_metrics import Ranking
 from archioptrx.tasks.options.node_embedding import EmbeddingOptions
 from archioptrx.tasks.options.registry import task
-from archioptrx.tasks.task import Task, TaskObjective, as_columns, finite, lacks_pid, mean_loss
+from archioptrx.tasks.task import Task, TaskObjective, as_columns, finite, lacks_pid, mean_loss, no_particles
 from archioptrx.tasks.tracks.clusters import cluster, cluster_scores
 from archioptrx.tasks.tracks.finding import apart
 
@@ -44,6 +44,12 @@ class NodeEmbedding(Task):
     def data_fault(self, graph: HitGraph) -> str | None:
         """Fault of events without particles, which pairs and clusters need."""
         return lacks_pid(graph)
+
+    def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
+        """Fault of graphs without hits of particles; a true pair of the loss graph is enough for a loss."""
+        if any(graph.get("y_loss") is not None and bool((graph.y_loss > 0.5).any()) for graph in graphs):
+            return None
+        return no_particles(graphs)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean hinge loss of the pairs, the random ones new. Shapes: output [N, D], or [N] for one dimension -> []."""

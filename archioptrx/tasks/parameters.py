@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,20 @@ from torch import Tensor
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.parameters import PARAMETERS, TrackParameter
+from archioptrx.tasks.task import no_particles
 
 SLOWEST = 0.05
 """Least transverse momentum, in GeV: lower ones count as this, so that 1/pT stays finite."""
+PT = PARTICLE_COLUMNS.index("pt")
+UNKNOWN = "the momentum of no particle is known; allowed: events with the table of particles (momentum, vertex, charge)"
 Floats = NDArray[np.float64]
 
 
 def scaled(table: Tensor, names: Sequence[str]) -> Tensor:
-    """Scaled numbers of particles, in the order of the names. Shapes: rows of `HitGraph.particles` [P, 8] -> [P, C]."""
+    """Scaled numbers of particles, in the order of the names; NaN where they aren't known.
+
+    Shapes: rows of `HitGraph.particles` [P, 8] -> [P, C].
+    """
     columns = dict(zip(PARTICLE_COLUMNS, table.unbind(1), strict=True))
     inverse = 1 / columns["pt"].clamp(min=SLOWEST)
     raw = {
@@ -40,10 +46,24 @@ def scaled(table: Tensor, names: Sequence[str]) -> Tensor:
 
 
 def lacks_particles(graph: HitGraph) -> str | None:
-    """Fault of events without particles."""
-    if graph.get("particles") is not None and graph.get("particle_index") is not None:
+    """Fault of events without particles, or that know the momentum of none of theirs."""
+    if graph.get("particles") is None or graph.get("particle_index") is None:
+        return "the events have no particles; allowed: a source that knows them (toy, helix, trackml …)"
+    momenta = graph["particles"][1:, PT]
+    return UNKNOWN if len(momenta) and bool(momenta.isnan().all()) else None
+
+
+def known(graph: HitGraph) -> Tensor:
+    """Mark the hits of particles whose parameters are known: bool [N]. Noise has none."""
+    mask: Tensor = (graph.pid != 0) & ~graph["particles"][:, PT].isnan()[graph.particle_index]
+    return mask
+
+
+def no_parameters(graphs: Iterable[HitGraph]) -> str | None:
+    """Fault of graphs in which no particle with a hit has known parameters; None: one has."""
+    if any(graph.get("particles") is not None and bool(known(graph).any()) for graph in graphs):
         return None
-    return "the events have no particles; allowed: a source that knows them (toy, helix, trackml …)"
+    return no_particles(graphs) or UNKNOWN
 
 
 def split(values: Floats, names: Sequence[str]) -> Iterator[tuple[TrackParameter, Floats]]:

@@ -51,6 +51,13 @@ def lacks_pid(graph: HitGraph) -> str | None:
     return "the hits have no particle ids (pid); allowed: a source that knows them (toy, helix, trackml …)"
 
 
+def no_particles(graphs: Iterable[HitGraph]) -> str | None:
+    """Fault of graphs in which no particle has a hit, as of files without truth; None: one has."""
+    if any(graph.get("pid") is not None and bool((graph.pid != 0).any()) for graph in graphs):
+        return None
+    return "no hit is of a particle (files without truth?); allowed: events with particles"
+
+
 def mean_loss(
     task: Task, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], weights: Sequence[float]
 ) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.registry import task
 from archioptrx.tasks.options.track_count import CountOptions
 from archioptrx.tasks.parameters import explained
-from archioptrx.tasks.task import Task, TaskObjective, finite, lacks_pid, mean_loss
+from archioptrx.tasks.task import Task, TaskObjective, finite, lacks_pid, mean_loss, no_particles
 
 LARGEST = 15.0
 """Largest Poisson output, the logarithm of a number: larger ones count as this, so that the loss stays finite."""
@@ -40,6 +40,10 @@ class TrackCount(Task):
     def data_fault(self, graph: HitGraph) -> str | None:
         """Fault of events without particles, which are counted by their hits."""
         return lacks_pid(graph)
+
+    def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
+        """Fault of graphs without hits of particles."""
+        return no_particles(graphs)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean loss per graph. Shapes: output [graphs] -> []."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from archioptrx.tasks.classification_metrics import logit
 from archioptrx.tasks.options.parameters import channels_of
 from archioptrx.tasks.options.registry import task
 from archioptrx.tasks.options.track_set import SetOptions
-from archioptrx.tasks.parameters import lacks_particles, scaled, scores
+from archioptrx.tasks.parameters import known, lacks_particles, no_parameters, scaled, scores
 from archioptrx.tasks.task import Task, TaskObjective, finite, mean_loss
 
 
@@ -43,7 +43,7 @@ class TrackSet(Task):
     Slots and true tracks are matched so that the sum of the pairs' costs is least (the Hungarian method, Kuhn 1955;
     Carion et al. 2020, arXiv:2005.12872, train object detectors so): cost = -log σ(logit) + weight · mean Huber loss of
     the parameters. The loss is the mean over the graphs of: the cross-entropy of existence, mean over the slots, plus
-    weight · the Huber loss, mean over channels and pairs.
+    weight · the Huber loss, mean over channels and pairs. Particles whose parameters aren't known are no tracks.
     """
 
     name = "track_set"
@@ -60,6 +60,10 @@ class TrackSet(Task):
     def data_fault(self, graph: HitGraph) -> str | None:
         """Fault of events without particles."""
         return lacks_particles(graph)
+
+    def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
+        """Fault of graphs without hits of particles whose parameters are known."""
+        return no_parameters(graphs)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean loss per graph after matching. Shapes: output [graphs, slots · (1 + C)] -> []."""
@@ -154,8 +158,9 @@ class TrackSet(Task):
     def _truths(self, batch: HitGraph) -> Iterator[Tensor]:
         """Scaled parameters of the tracks of each graph: [T, C], in the order of the particles' numbers."""
         ptr = [0, len(batch.x)] if batch.get("ptr") is None else batch.ptr.tolist()
+        counted = known(batch)
         for low, high in itertools.pairwise(ptr):
-            rows = batch.particle_index[low:high][batch.pid[low:high] != 0]
+            rows = batch.particle_index[low:high][counted[low:high]]
             index, counts = torch.unique(rows, return_counts=True)
             yield scaled(batch["particles"][index[counts >= self.options.hits]], self.options.parameters)
 

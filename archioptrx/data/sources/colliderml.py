@@ -9,8 +9,8 @@ benchmark. Columns, and the rule without them:
                                          noise. Either all files have the column or none
                    layer_id, surface_id  layer: needed for the TrackML detector alone, in which Acts writes such
                                          tables too; in the Open Data Detector the place of a hit says its layer
-    particles      particle_id, px, py, pz, vx, vy, vz, charge; the whole table may be missing: then momenta are 0, and
-                   nothing may ask for pT. Particles of hits that aren't listed have zeros (`unlisted_hits`): for the
+    particles      particle_id, px, py, pz, vx, vy, vz, charge; the whole table may be missing: then these are NaN, and
+                   nothing may ask for pT. Particles of hits that aren't listed have NaN (`unlisted_hits`): for the
                    benchmark they are particles too
 
 Sources: the schema and the loader of ColliderML (github.com/OpenDataDetector/ColliderML, June 2026).
@@ -189,7 +189,7 @@ def _layers(hits: Lists, volume: Array, pos: Array) -> tuple[DetectorLayers, Arr
 
 
 def _table(particles: Lists | None, pid: Array) -> tuple[dict[str, Array], int]:
-    """The particles as `Event` has them, by increasing id; those of hits that aren't listed have zeros."""
+    """The particles as `Event` has them, by increasing id; those of hits that aren't listed have NaN."""
     of_hits = np.unique(pid[pid != 0])
     listed, momentum, vertex, charge = np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0)
     if particles is not None:
@@ -204,7 +204,7 @@ def _table(particles: Lists | None, pid: Array) -> tuple[dict[str, Array], int]:
         momentum, vertex = particles.stack("px", "py", "pz"), particles.stack("vx", "vy", "vz")
         charge = particles.columns["charge"].astype(np.float64)
     others = of_hits[~np.isin(of_hits, listed)]
-    blank = np.zeros((len(others), 3))
+    blank = np.full((len(others), 3), np.nan)
     ids = np.concatenate([listed, others])
     order = np.argsort(ids)
     table = {

@@ -29,7 +29,7 @@ OPTIONAL = {
     **dict.fromkeys(CHAIN_HIT_FIELDS, CHAIN_HIT),
 }
 """Further arrays, and the array that each has as many rows as."""
-MAY_BE_NAN = ("pid", "pt", "chain_hit_pid", "chain_hit_pt")
+MAY_BE_NAN = ("pid", "pt", "chain_hit_pid", "chain_hit_pt", "particles")
 """Arrays in which NaN may stand for noise; the guard of hit graphs looks at them."""
 NO_TRUTH = "no truth"
 """Key that marks arrays whose `y` isn't the file's."""

@@ -6,7 +6,7 @@ each file, and the rule without it:
     hits        always there; in acorn's feature store the file of the truth has their columns, and takes its place
     truth       particle and weight of each hit. Without it all hits count as noise and no edge is true: good for
                 predictions. Either all events of a data set have truth or none
-    particles   momentum at the vertex, vertex, charge. Without it they are 0, and nothing may ask for pT. Hits of a
+    particles   momentum at the vertex, vertex, charge. Without it they are NaN, and nothing may ask for pT. Hits of a
                 particle that isn't in it count as noise (`unlisted_hits`), as the challenge does with short tracks
     cells       number of channels and summed signal of each hit; 0 for a hit without
 """
@@ -166,7 +166,7 @@ def _truth(files: EventFiles, hits: Table) -> tuple[Array, Array]:
 
 
 def _particles(files: EventFiles, pid: Array) -> Table:
-    """The table of particles; without a file all that have hits, with zeros."""
+    """The table of particles; without a file all that have hits, with NaN."""
     if "particles" in files.parts:
         return check_particles(read_table(files.parts["particles"], PARTICLES))
     return blank_particles(files, pid)
@@ -185,7 +185,7 @@ def check_particles(table: Table) -> Table:
 def blank_particles(files: EventFiles, pid: Array) -> Table:
     """Table of all particles that have hits, with zeros: for events without a file of them."""
     ids = np.unique(pid[pid != 0])
-    blank = {name: np.zeros(len(ids)) for name in PARTICLES}
+    blank = {name: np.full(len(ids), np.nan) for name in PARTICLES}
     return Table(next(iter(files.parts.values())), blank | {"particle_id": ids})
 
 
@@ -202,7 +202,14 @@ def write_event(event: Event, folder: Path) -> None:
     """Write an event as the challenge does; `read_event` brings back the same.
 
     True positions are those of the hits, true momenta those at the vertex. The cells of a hit share its signal equally.
+
+    Raises
+    ------
+    InputError
+        The momentum of a particle isn't known; the file has no form for that.
     """
+    if np.isnan(event.momentum).any():
+        raise InputError(f"{event.name}: the momentum of a particle isn't known; allowed: events that know all of them")
     folder.mkdir(parents=True, exist_ok=True)
     row = event.particle_fields()["particle_index"]
     momentum = np.vstack([np.zeros(3), event.momentum])[row]

@@ -136,8 +136,9 @@ class Selection:
             ("eta_max", event.eta, self.eta_max < math.inf),
             ("vr_max", event.vr, self.vr_max < math.inf),
         ):
-            if needed and np.isnan(values).any():
+            if needed and len(values) and np.isnan(values).all():
                 raise InputError(f"{name}: the data lack it for the particles of {event.name}; allowed: without it")
+        # A particle whose quantity isn't known, where others' are, doesn't count.
         signal = Signal(self.pt_min, self.signal_hits, self.vr_max).of(event.pt, event.all_hits, event.vr)
         near = np.abs(event.eta) <= self.eta_max if self.eta_max < math.inf else True
         return signal & near & (event.hits >= self.min_hits)
@@ -238,7 +239,7 @@ def track_metrics(
     `matching`
         The two efficiencies, fake rate and duplicate rate under each matching.
     `pt, eta`
-        Lists of bins, where they are asked for and all data have the quantity.
+        Lists of bins, where they are asked for and the data have the quantity; of the particles that are known.
     And the user's own metrics of tracks.
     """
     tracks = FoundTracks(events, selection or Selection())
@@ -251,7 +252,7 @@ def track_metrics(
     }
     everything = tracks.matched.event
     for name, values, limits in (("pt", everything.pt, PT_BINS), ("eta", np.abs(everything.eta), ETA_BINS)):
-        if bins and not np.isnan(values).any():
+        if bins and not (len(values) and np.isnan(values).all()):
             result[name] = _per_bin(tracks.matched, sides, least, values, limits)
     return result
 
