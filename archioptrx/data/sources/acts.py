@@ -235,7 +235,7 @@ def _in_the_detector(measurements: Table, volume: Array, layer: Array, pos: Arra
 
 
 def _particles(files: EventFiles, pid: Array) -> Table:
-    """The table of particles with their names in one column; without a file all that have hits, with zeros."""
+    """The table of particles with their names in one column; without a file all that have hits, with NaN."""
     part = next((part for part in PARTICLES if part in files.parts), None)
     if part is None:
         return blank_particles(files, pid)

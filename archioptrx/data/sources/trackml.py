@@ -183,7 +183,7 @@ def check_particles(table: Table) -> Table:
 
 
 def blank_particles(files: EventFiles, pid: Array) -> Table:
-    """Table of all particles that have hits, with zeros: for events without a file of them."""
+    """Table of all particles that have hits, with NaN: for events without a file of them."""
     ids = np.unique(pid[pid != 0])
     blank = {name: np.full(len(ids), np.nan) for name in PARTICLES}
     return Table(next(iter(files.parts.values())), blank | {"particle_id": ids})
