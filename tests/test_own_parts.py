@@ -339,7 +339,7 @@ FAULTS = {
     "a source without a writer": (
         ('@prediction_writer("lab")', '@prediction_writer("labs")'),
         (predict.main, "run", "--data", "events", *OUT, "--imports", MODULE),
-        "predict: the source lab has no prediction writer; allowed: acorn, colliderml, hitgraphs, labs, pickle, "
+        "predict: the source lab has no prediction writer; allowed: acorn, acts, colliderml, hitgraphs, labs, pickle, "
         'trackml, or one of your own in a module under --imports: @prediction_writer("lab"), see docs/guides/parts.md',
     ),
 }
