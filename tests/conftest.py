@@ -18,6 +18,9 @@ os.environ["ARCHIOPTRX_TRUST"] = os.path.join(tempfile.mkdtemp(prefix="archioptr
 # Small graphs, several workers: a second thread only waits. Has to be said before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Ray's workers run at the lowest priority by default: the other tests would starve them.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 # Tests of the cache have one of their own; the user's stays as it is.
 os.environ["ARCHIOPTRX_CACHE"] = "off"
 

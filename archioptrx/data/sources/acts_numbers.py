@@ -29,7 +29,7 @@ def module_of(geometry_id: Array) -> tuple[Array, Array, Array]:
     """Volume, layer and module of each geometry identifier.
 
     >>> [int(number) for number in module_of(np.array(504403845460273920))]
-    [7, 10, 15]
+    [7, 10, 43]
     """
     return geometry_id >> 56 & 0xFF, geometry_id >> 36 & 0xFFF, geometry_id >> 8 & 0xFFFFF
 
