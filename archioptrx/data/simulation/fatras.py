@@ -55,7 +55,7 @@ def pyacts_version() -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Setup:
+class SimulatedDetector:
     """Parts of Acts that all events share; `geometry` is that of `detector`, which has to live as long."""
 
     detector: Any
@@ -77,7 +77,7 @@ def digitization() -> dict[str, Any]:
 
 
 @cache
-def setup() -> Setup:
+def simulated_detector() -> SimulatedDetector:
     """The detector and its measurement errors; it takes a second and is the same for all events."""
     import acts
     import acts.examples
@@ -89,7 +89,7 @@ def setup() -> Setup:
         file = Path(folder) / "digitization.json"
         file.write_text(json.dumps(digitization()), encoding="utf-8")
         errors = acts.examples.json.readDigiConfigFromJson(str(file))
-    return Setup(detector, detector.trackingGeometry(), errors)
+    return SimulatedDetector(detector, detector.trackingGeometry(), errors)
 
 
 def event_seed(seed: int, number: int) -> int:
@@ -191,7 +191,7 @@ def _detector_response(sequencer: Any, options: FatrasOptions, random: Any) -> N
     import acts
     import acts.examples
 
-    shared, examples, level = setup(), acts.examples, acts.logging.FATAL
+    shared, examples, level = simulated_detector(), acts.examples, acts.logging.FATAL
     fatras = examples.FatrasSimulation(
         level=level,
         inputParticles="particles",
