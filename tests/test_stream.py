@@ -21,6 +21,7 @@ from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.sources.stream import StreamLimits, key_of, stream
+from archioptrx.data.storage import workers
 from archioptrx.data.storage.cache import code_files
 from archioptrx.data.storage.stored import StoredGraphs, cache
 from archioptrx.data.storage.workers import Ended, OwnProcess, _answer, number_of_workers, spread
@@ -215,7 +216,11 @@ def test_a_worker_that_dies_is_one_line(folder):
     assert not list(folder.iterdir())
 
 
-def test_a_call_that_ends_its_process_ends_no_other():
+def interrupted(pipe):
+    raise KeyboardInterrupt
+
+
+def test_a_call_that_ends_its_process_ends_no_other(monkeypatch):
     apart = OwnProcess()
     assert apart.call(abs, -2) == 2
     with pytest.raises(Ended, match=r"^killed by signal 11$"):
@@ -225,6 +230,10 @@ def test_a_call_that_ends_its_process_ends_no_other():
     with pytest.raises(TypeError):
         apart.call(abs, "x")
     assert apart.call(abs, -3) == 3, "a new process answers"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(workers, "_received", interrupted)
+        apart.call(abs, -4)
+    assert apart.call(abs, -5) == 5, "not the answer to the call that Ctrl-C ended"
     apart.close()
 
 

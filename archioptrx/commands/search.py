@@ -141,14 +141,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_gpus(args: argparse.Namespace, setups: Sequence[Setup]) -> None:
     """Raise InputError if a trial needs more GPUs than there are; those of a cluster are checked when it is joined."""
-    needed = max(setup.experiment.resources.gpus_per_trial for setup in setups)
-    if needed and not args.address:
+    wanting = [r for r in (setup.experiment.resources for setup in setups) if r.gpus_per_trial]
+    if wanting and not args.address:
         from torch.cuda import device_count
 
         most = device_count()
-        if needed > most:
-            allowed = f"allowed here: {most} or less" if most else "there is none here; allowed: 0"
-            raise InputError(f"resources: a trial needs {needed:g} GPU; {allowed}")
+        finish(list(dict.fromkeys(fault for r in wanting for fault in r.shortages({"GPU": most}))))
 
 
 def _warn(setups: Sequence[Setup]) -> None:

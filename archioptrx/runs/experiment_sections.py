@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -218,6 +218,16 @@ class Resources:
         )
         inside.rest()
         return result
+
+    def shortages(self, available: Mapping[str, float]) -> list[str]:
+        """A fault for each kind, `CPU` or `GPU`, of which a trial needs more than are available."""
+        needed = {"CPU": self.cpus_per_trial, "GPU": self.gpus_per_trial}
+        return [
+            f"resources: a trial needs {needed[kind]:g} {kind}; "
+            + (f"allowed here: {most:g} or less" if most else "there is none here; allowed: 0")
+            for kind, most in available.items()
+            if needed[kind] > most
+        ]
 
 
 @dataclass(frozen=True)

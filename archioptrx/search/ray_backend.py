@@ -49,6 +49,7 @@ from ray.tune.experiment import Trial  # noqa: E402
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
+from archioptrx.core.config import finish  # noqa: E402
 from archioptrx.core.errors import RAISED, InputError  # noqa: E402
 from archioptrx.data.dataset import Splits  # noqa: E402
 from archioptrx.data.storage.graph_file import graph_bytes  # noqa: E402
@@ -339,19 +340,8 @@ def _short(trial: Trial) -> str:
 
 
 def _check_resources(resources: Resources) -> None:
-    available = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    needed = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
-    faults = [
-        f"resources: a trial needs {amount:g} {name}; {_most(available.get(name, 0))}"
-        for name, amount in needed.items()
-        if amount > available.get(name, 0)
-    ]
-    if faults:
-        raise InputError(*faults)
-
-
-def _most(available: float) -> str:
-    return f"allowed here: {available:g} or less" if available else "there is none here; allowed: 0"
+    cluster = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    finish(resources.shortages({kind: cluster.get(kind, 0) for kind in ("CPU", "GPU")}))
 
 
 @contextlib.contextmanager

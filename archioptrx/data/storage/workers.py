@@ -158,7 +158,7 @@ class OwnProcess:
                 self._process = _start(errors=subprocess.DEVNULL)
             try:
                 answer: Result = _ask(self._process, _task(function, item))
-            except Ended:
+            except (Ended, KeyboardInterrupt):  # after Ctrl-C, the next call would read the answer to this one
                 self.close()
                 raise
             return answer
