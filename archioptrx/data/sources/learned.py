@@ -41,7 +41,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.printing import raw_stream
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
-from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph
+from archioptrx.data.hitgraph import CHAIN_HIT_FIELDS, NODE_FIELDS, PARTICLE_FIELDS, HitGraph
 from archioptrx.data.options import SOURCES, LearnedOptions
 from archioptrx.data.pairs import pair_keys, undirected
 from archioptrx.data.sectors import EventNodes
@@ -58,7 +58,7 @@ from archioptrx.data.sources.embedding import (
 from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
 
-KEPT = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index", *PARTICLE_FIELDS)
+KEPT = (*(name for name in NODE_FIELDS if name != "embedding"), *PARTICLE_FIELDS, *CHAIN_HIT_FIELDS)
 FITTED = "embedding"
 """Key of the network in the metadata's options."""
 
