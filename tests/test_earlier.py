@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ from archioptrx.sampling.samplers.gaussian_process import (
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.replay import replay
 from archioptrx.sampling.samplers.variation import Start
-from archioptrx.search.earlier import EarlierRuns, gain_text
+from archioptrx.search.earlier import EarlierRuns, Gain
+from archioptrx.search.final_report import final_json, final_text
 from archioptrx.search.setup import prepare
 
 WORDS = Words(alphabet="abcdefgh")
@@ -188,10 +190,12 @@ def test_a_resume_does_not_need_the_other_folder(second):
 
 def test_the_gain_is_said(second):
     result, experiment = second
-    text = gain_text(EarlierRuns.of(experiment, True, result.folder.path), result.folder.rows())
-    assert text.startswith("from 1 earlier search: 6 trials; ")
-    assert "of their networks tried again, the best of them at place" in text
-    assert gain_text(EarlierRuns(), result.folder.rows()) == ""
+    gain = Gain.of(EarlierRuns.of(experiment, True, result.folder.path), result.folder.rows())
+    assert gain.text.startswith("from 1 earlier search: 6 trials; ")
+    assert f"{gain.tried_again} of their networks tried again, the best of them at place {gain.best_place}" in gain.text
+    assert gain.text in final_text(result, experiment)
+    assert json.loads(final_json(result, experiment))["earlier"] == asdict(gain)
+    assert Gain.of(EarlierRuns(), result.folder.rows()) is None
 
 
 def test_the_gain_of_hyperparameters_knows_them_apart():
@@ -200,13 +204,13 @@ def test_the_gain_of_hyperparameters_knows_them_apart():
     base = {"search": 1, "run": "r", "id": "0", "epochs": 1, "trace": trace, "graph": graph.to_dict(), "scores": None}
     rows = [{**base, "score": k / 10, "hyperparameters": {"width": k}} for k in range(6)]
     now = [{"fingerprint": graph.fingerprint, "score": 1.0, "hyperparameters": {"width": k}} for k in (5, 9)]
-    text = gain_text(EarlierRuns(tuple(rows)), now, architectures=False)
+    text = Gain.of(EarlierRuns(tuple(rows)), now, architectures=False).text
     assert text.endswith("6 trials; 1 of their networks tried again, the best of them at place 1 of 2")
     now = [{"fingerprint": graph.fingerprint, "score": 1.0, "hyperparameters": {"width": k}} for k in range(6)]
-    text = gain_text(EarlierRuns(tuple(rows)), now, architectures=False)
+    text = Gain.of(EarlierRuns(tuple(rows)), now, architectures=False).text
     assert text.endswith("rank correlation of the 6, then and now: -1.00")
     alike = [{**row, "score": 0.5} for row in rows]
-    assert "correlation" not in gain_text(EarlierRuns(tuple(alike)), now, architectures=False)
+    assert "correlation" not in Gain.of(EarlierRuns(tuple(alike)), now, architectures=False).text
 
 
 def test_the_best_of_all_searches_come_first_and_none_of_them_twice():

@@ -25,6 +25,8 @@ from archioptrx.runs.run_folder import SEARCHES
 from archioptrx.search.study_labels import distinct, labels_of
 
 VARY = "vary"
+LISTS = ("references", "earlier_runs")
+"""Keys whose value is a list, which are varied as a whole."""
 OWN_FILES = frozenset({"experiment.yaml", SEARCHES, "lock"})
 """Files of a study's folder besides the folders of its searches."""
 T = TypeVar("T")
@@ -135,8 +137,9 @@ def read_vary(
         if not values:
             faults.append(f"{at}: is empty; allowed: one value or more")
         for index, value in enumerate(values):
-            if isinstance(value, list):
-                faults.append(f"{at}[{index}]: is the list {value!r}; allowed: a single value, or a mapping")
+            if isinstance(value, list) != (key in LISTS):
+                allowed = "a list, such as [] or [a, b]" if key in LISTS else "a single value, or a mapping"
+                faults.append(f"{at}[{index}]: is {value!r}; allowed: {allowed}")
             elif any(_same(value, other) for other in values[:index]):
                 faults.append(f"{at}[{index}]: {value!r} stands twice; allowed: each value once")
         if key.split(".")[0] in ("name", VARY):
