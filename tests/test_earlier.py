@@ -1,6 +1,7 @@
 """Earlier searches as prior knowledge: what is read, what samplers make of it, what is said."""
 
 import json
+import re
 import shutil
 from dataclasses import asdict
 
@@ -186,6 +187,22 @@ def test_a_resume_does_not_need_the_other_folder(second):
     (result.folder.path / "sampler.json").unlink()  # so that all proposals are drawn again
     searched(result.folder.path, longer)
     assert lines(result.folder.path / "proposals.jsonl")[: len(before)] == before
+
+
+def test_a_trial_that_patience_ended_counts_all_epochs(tmp_path):
+    """It wasn't stopped because it was bad: samplers compare it with those that ran on."""
+    experiment = small(
+        **{**ONE, "budget__trials": 5, "training__epochs": 9, "training__patience": 1},
+        sampler={"name": "evolution", "initial": 3},
+        training__learning_rate=0.1,
+    )
+    folder = searched(tmp_path / "run", experiment).folder
+    epochs = {row["epochs"] for row in folder.rows()}
+    assert min(epochs) < 9 and {row["status"] for row in folder.rows()} == {"finished"}
+    observed = re.findall(r", (\d+), null\]", (folder.path / "sampler.json").read_text())
+    assert set(observed) == {"9"}
+    later = small(**ONE, sampler=dict(experiment.sampler), earlier_runs=[str(folder.path)])
+    assert {trial.epochs for trial in EarlierRuns.of(later, True).trials} == {9}
 
 
 def test_the_gain_is_said(second):

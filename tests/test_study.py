@@ -125,6 +125,13 @@ def test_an_option_makes_a_study_of_an_experiment() -> None:
             ("--set", "vary.references=[interaction, []]"),
             ["--set vary.references[0]: is 'interaction'; allowed: a list, such as [] or [a, b]"],
         ),
+        (
+            ("--set", "vary.task=[edge_classification, track_count]"),
+            [
+                "{file}: vary: gives searches with task edge_classification and track_count; allowed: the same in all, "
+                "as their scores are compared"
+            ],
+        ),
         (("--set", "vary.name=[a]"), ["--set vary.name: can't be varied; allowed: every other key"]),
         (
             ("--set", "vary.objective.mode=[max]"),

@@ -19,7 +19,7 @@ from archioptrx.core.reading import reading
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Space, Trace
 from archioptrx.runs.experiment import Experiment
-from archioptrx.runs.leaderboard import score_of
+from archioptrx.runs.leaderboard import epochs_compared, score_of
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers.base import Earlier
@@ -144,6 +144,8 @@ def _rows(folder: RunFolder, number: int) -> list[dict[str, Any]]:
 
 def _rows_of(folder: RunFolder, number: int) -> list[dict[str, Any]]:
     lines = {line["proposal"]: line for line in folder.proposals.read() if "refused" not in line}
+    rows = folder.ended()
+    whole = max([folder.experiment().training.epochs, *(row["epochs"] for row in rows)])
     return [
         {
             "search": number,
@@ -151,12 +153,12 @@ def _rows_of(folder: RunFolder, number: int) -> list[dict[str, Any]]:
             "id": row["id"],
             "score": row["score"],
             "scores": row.get("scores"),
-            "epochs": row["epochs"],
+            "epochs": epochs_compared(row, whole),
             "hyperparameters": row["hyperparameters"],
             "trace": row["trace"],
             "graph": lines[row["proposal"]]["graph"],
         }
-        for row in folder.ended()
+        for row in rows
         if row["score"] is not None
     ]
 

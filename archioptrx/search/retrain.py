@@ -124,7 +124,7 @@ class Retraining:
     def __init__(self, folder: RunFolder, plan: RetrainingPlan, listener: RetrainingListener, records: Records) -> None:
         self.folder, self.plan, self.listener, self.records = folder, plan, listener, records
         self.rows = {(r["proposal"], r["repeat"]): r for r in folder.retrained.read()}
-        self._latencies = folder.latencies()
+        self._latencies = folder.latencies_of_networks()
         self._ranked = trials_to_retrain(folder)
         self.chosen = self._ranked[: plan.top]
         jobs = [(number, repeat) for number in self.chosen for repeat in range(plan.seeds)]
