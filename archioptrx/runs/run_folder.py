@@ -255,6 +255,7 @@ class RunFolder:
             try:
                 for journal in journals:
                     journal.repair()
+                self.ended()  # what has been changed is found before anything is written
                 yield self
             finally:
                 for journal in (*journals, self.epochs, self.learned, self.screened, self.measured):
@@ -270,8 +271,22 @@ class RunFolder:
         return {number: latency for number, latency in measured if latency is not None} | self.latencies()
 
     def ended(self) -> list[dict[str, Any]]:
-        """Ended trials in the order of their ends, with the latencies that were measured alone."""
-        return self._corrected(self.trials.read(), self.latencies())
+        """Ended trials in the order of their ends, with the latencies that were measured alone.
+
+        Raises
+        ------
+        InputError
+            A trial has no line in `proposals.jsonl`, where it stood before the trial began.
+        """
+        rows = self.trials.read()
+        proposed = {line["proposal"] for line in self.proposals.read()}
+        for number, row in enumerate(rows, 1):
+            if row["proposal"] not in proposed:
+                lacks = (
+                    f"{self.trials.path}: line {number}: proposal {row['proposal']} isn't in {self.proposals.path.name}"
+                )
+                raise InputError(f"{lacks}; a file has been changed; allowed: both as the search wrote them")
+        return self._corrected(rows, self.latencies())
 
     def retrainings(self) -> list[dict[str, Any]]:
         """Ended retrainings in the order of their ends, with the latencies of their trials."""
