@@ -65,6 +65,11 @@ def _near_one(number: int, random: Random) -> Array:
     return np.stack([size - faults, size], axis=1).astype(np.float64)
 
 
+def _few_rows(number: int, random: Random) -> Array:
+    size = np.maximum(1, random.poisson(26, number))
+    return np.stack([random.binomial(size, 0.99), size], axis=1).astype(np.float64)
+
+
 def _two_ratios(number: int, random: Random) -> Array:
     size, hard = _sizes(number, random), random.normal(0, 0.5, number)
     rates = [1 / (1 + np.exp(-(mean + hard + random.normal(0, 0.15, number)))) for mean in (3.0, 3.2)]
@@ -107,6 +112,7 @@ METRICS = {
     "skewed loss": Metric(_skewed, _share, LOG),
     "share 0.95": Metric(_ratio, _share, LOG_ODDS),
     "share 0.999": Metric(_near_one, _share, LOG_ODDS),
+    "share 0.99 of 26": Metric(_few_rows, _share, LOG_ODDS),
     "AUC 0.91": Metric(_logits(2.0), _auc, LOG_ODDS),
     "AUC 0.996": Metric(_logits(4.0), _auc, LOG_ODDS),
     "difference of shares": Metric(_two_ratios, lambda sums: (sums[:, 1] - sums[:, 0]) / sums[:, 2], PLAIN),
@@ -131,16 +137,21 @@ def replicates_of(metric: Metric, events: Array, number: int, seed: int) -> Repl
 
 
 def coverage(metric: Metric, units: int, times: int, number: int = 1000) -> tuple[float, float]:
-    """Share of the simulations in which the interval contains the true value: ours, and the plain BCa bootstrap's."""
+    """Share of the intervals that contain the true value: ours, and the plain BCa bootstrap's.
+
+    Simulations without an interval, in which all events have the same value, don't count.
+    """
     truth, random = true_value(metric), np.random.default_rng(units)
-    ours = plain = 0
+    covered = []
     for seed in range(times):
         replicates = replicates_of(metric, metric.events(units, random), number, seed)
-        assert replicates.value is not None and replicates.interval is not None
-        for_bca = bca_interval(replicates.value, replicates.drawn, replicates.apart, 1.959964)
-        ours += replicates.interval[0] <= truth <= replicates.interval[1]
-        plain += for_bca[0] <= truth <= for_bca[1]
-    return ours / times, plain / times
+        if (ours := replicates.interval) is None:
+            continue
+        assert replicates.value is not None
+        plain = bca_interval(replicates.value, replicates.drawn, replicates.apart, 1.959964)
+        covered.append([low <= truth <= high for low, high in (ours, plain)])
+    shares = np.mean(covered, axis=0)
+    return float(shares[0]), float(shares[1])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

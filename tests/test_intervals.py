@@ -39,7 +39,7 @@ def test_the_error_is_that_of_a_mean_but_for_the_correction():
     assert seeds.quantile == pytest.approx(t.ppf(0.975, 8))
 
 
-@pytest.mark.parametrize("name", ["mean", "share 0.95", "share 0.999", "difference of shares"])
+@pytest.mark.parametrize("name", ["mean", "share 0.95", "share 0.999", "share 0.99 of 26", "difference of shares"])
 @pytest.mark.parametrize("units", [6, 12])
 def test_intervals_of_few_events_cover(name, units):
     """0.93 or more, see docs/report_statistics.md; of 400 simulations, less three standard deviations."""
@@ -126,6 +126,16 @@ def test_a_real_difference_of_networks_is_seen():
 def test_one_training_has_no_spread_of_seeds():
     single = trainings(np.random.default_rng(0), np.zeros(9), 1)
     assert over_seeds(single, resamples(1, 300, 0)) is single[0]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_where_all_events_have_the_same_share_nothing_is_known_of_its_interval(share):
+    """Of 8 events of 26 rows, all of them right, the true share may well be 0.99: an interval 1 … 1 would not cover."""
+    same = replicate(lambda w: {"x": float(w @ np.full(8, share)) / w.sum()}, resamples(8, 100, 0), {"x": LOG_ODDS})[
+        "x"
+    ]
+    assert same.interval is None and same.spread is None
+    assert same.minus(same).interval is None and same.minus(same).value == 0
 
 
 def test_no_interval_of_two_events():

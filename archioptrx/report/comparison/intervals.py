@@ -63,7 +63,7 @@ class Spread:
     free
         Degrees of freedom f, of Welch and Satterthwaite.
     expansion
-        σ / σ*, the factor by which resamples vary less; 1 where there is no spread.
+        σ / σ*, the factor by which resamples vary less.
     """
 
     error: float
@@ -77,15 +77,14 @@ class Spread:
 
     def p(self, value: float) -> float:
         """Two-sided p value of a value, under a true value of 0."""
-        if self.error == 0:
-            return float(value == 0)
         return 2 * float(stdtr(self.free, -abs(value) / self.error))
 
 
 def spread_of(events: Floats, seeds: Sequence[Floats]) -> Spread | None:
     """Spread from the deviations d of the events and of the seeds of each architecture.
 
-    It is None for fewer than three events, or only one seed.
+    It is None for fewer than three events, or only one seed; and without any variation, as where all events have an
+    efficiency of 1: it isn't known then how near to 1 the true one is.
     """
     if len(events) < 3 or any(len(apart) < 2 for apart in seeds):
         return None
@@ -95,7 +94,7 @@ def spread_of(events: Floats, seeds: Sequence[Floats]) -> Spread | None:
     ]
     variance = sum(v for v, _, _ in sources)
     if variance == 0:
-        return Spread(0.0, sources[0][2], 1.0)
+        return None
     free = variance**2 / sum(v**2 / f for v, _, f in sources)
     resampled = sum(float((apart**2).sum()) * (len(apart) - 1) / len(apart) for apart in (events, *seeds))
     return Spread(float(np.sqrt(variance)), free, float(np.sqrt(variance / resampled)))
@@ -137,8 +136,7 @@ def _shares(value: float, drawn: Floats, apart: Floats, z: Floats) -> Floats:
     if not 0 < below < 1:
         return np.asarray(ndtr(z))  # z₀ is infinite where all resamples lie on one side: a percentile interval remains
     bias, size = ndtri(below), float((apart**2).sum()) ** 1.5
-    # Without spread (no unit changes the metric) the acceleration is 0/0; 0 leaves the bias-corrected interval.
-    skew = float((apart**3).sum()) / (6 * size) if size > 0 else 0.0
+    skew = float((apart**3).sum()) / (6 * size)
     left = 1 - skew * (bias + z)
     # Beyond the pole of the formula the end is that of the resamples.
     return np.where(left > 0, ndtr(bias + (bias + z) / np.where(left > 0, left, 1.0)), z > 0)
