@@ -22,8 +22,9 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.literals import frozen, thawed
 from archioptrx.graphs.parameter_count import count_parameters
-from archioptrx.graphs.signatures import Shape, Width
+from archioptrx.graphs.signatures import SIGNATURES, Shape, Width
 from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, EDGE_KEYWORDS, REQUIRED, PerceptronWidths
+from archioptrx.graphs.signatures.domains import Kind
 from archioptrx.graphs.steps import DataType, Step
 from archioptrx.networks.blocks import ForwardPass, Topology, Value, build
 from archioptrx.sampling.samplers import RandomSampler
@@ -103,6 +104,35 @@ def test_each_class_is_a_block(name: str, edge_input: bool) -> None:
     rows = [value.requires_grad_() for value in values]
     result(module, graph, rows).square().sum().backward()
     assert all(value.grad is not None for value in rows[:1])
+
+
+def variants(name: str, edge_input: bool) -> list[dict[str, Any]]:
+    """Arguments of a class that a function graph may have: each switch turned, each choice taken."""
+    facts, least, (inputs, output) = CONVOLUTIONS[name], arguments(name, edge_input), shapes(name, edge_input)
+    *before, after = (Kind(shape.domain, Width.of(shape.width)) for shape in (*inputs, output))
+    given = [least]
+    for parameter in facts.arguments:
+        values: list[Any] = [not parameter.default] if bool in parameter.types else [*parameter.choices]
+        listed = list in parameter.types and str not in parameter.types
+        given += [least | {parameter.name: [value] if listed else value} for value in values]
+    faults = SIGNATURES["pyg"].faults
+    return [some for some in given if not list(faults(before, after, {"conv": name, "arguments": frozen(some)}))]
+
+
+@pytest.mark.parametrize(("name", "edge_input"), cases())
+def test_each_class_learns_from_graphs_of_few_hits(name: str, edge_input: bool) -> None:
+    """Whatever its arguments: without hits, of one hit, without edges, with one edge."""
+    inputs, output = shapes(name, edge_input)
+    for given in variants(name, edge_input):
+        module = build("pyg", inputs, output, {"conv": name, "arguments": given, "direction": "in"}).double()
+        for hits, edges in ((0, 0), (1, 0), (2, 0), (2, 1), (6, 20)):
+            graph, values = event(3, hits, edges, name, edge_input)
+            learned = result(module, graph, [value.requires_grad_() for value in values])
+            assert bool(torch.isfinite(learned).all()), given
+            if learned.requires_grad:
+                learned.square().sum().backward()
+            numbers = [row.grad for row in [*module.parameters(), *values] if row.grad is not None]
+            assert all(bool(torch.isfinite(row).all()) for row in numbers), given
 
 
 @pytest.mark.parametrize("direction", ["in", "out", "together"])
@@ -194,6 +224,24 @@ def space(*hidden: int) -> SearchSpace:
         ]),
         ("{conv: {SAGEConv: {aggr: [mean, mux]}}}", [r"aggr: is \['mean', 'mux'\]; .*did you mean mul\?\); or a list"]),
         ("{conv: {SAGEConv: {aggr: []}}}", [r"aggr: is \[\]; allowed: add"]),
+        ("{conv: {GATConv: {negative_slope: .nan, dropout: .inf}}}", [
+            "GATConv: dropout: is inf; allowed: a finite number from 0 below 1",
+            "GATConv: negative_slope: is nan; allowed: a finite number",
+        ]),
+        *(
+            (f"{{conv: {{PNAConv: {{aggregators: [mean], scalers: [identity], deg: {deg}}}}}}}", [fault])
+            for deg, fault in {
+                "[0]": "PNAConv has no hit with an edge in deg; allowed: a list whose item k",
+                "[5]": "PNAConv has no hit with an edge in deg",
+                "[5, 0, 0]": "PNAConv has no hit with an edge in deg",
+                "[0, 10000000000000000]": "PNAConv has 10000000000000000 hits in deg; allowed: .* fewer than",
+                "[]": r"PNAConv: deg: is \[\]",
+                "[.nan]": r"PNAConv: deg: is \[nan\]",
+                "[-1, 3]": r"PNAConv: deg: is \[-1, 3\]",
+            }.items()
+        ),
+        ("{conv: {ClusterGCNConv: {add_self_loops: false}}}", ["ClusterGCNConv fails with add_self_loops: false"]),
+        ("{conv: {FeaStConv: {add_self_loops: false}}}", ["FeaStConv fails with add_self_loops: false on events with"]),
         ("{conv: [GCNConv]}", [r"conv: is \['GCNConv'\]; allowed: a text or a mapping"]),
         ("{conv: GCNConv, arguments: 3}", ["arguments: is 3; allowed: a mapping"]),
         ("{conv: {GATConv: 3}}", [r"conv: is \{'GATConv': 3\}, no convolution"]),
