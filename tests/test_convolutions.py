@@ -267,11 +267,28 @@ def test_every_fault_of_a_file_is_reported() -> None:
     with pytest.raises(InputError) as caught:
         graph_of(text, "{conv: GCNConv, layers: 3}")
     assert [fault.split(": ")[1] for fault in caught.value.faults] == [
-        "functions.weigh.inputs", "functions.spread.params.layers",
+        "functions.weigh.inputs", "functions.spread.params.layers", "functions.weighted",
     ]  # fmt: skip
     with pytest.raises(InputError) as caught:
         graph_of(text.replace("doublett", "doublet"), "{conv: XConv}")
     assert [fault.split(": ")[1] for fault in caught.value.faults] == ["functions.spread", "functions.weighted"]
+
+
+def test_a_wrong_direction_hides_no_other_fault() -> None:
+    """Neither of the same function, nor of others, nor data nodes that lead nowhere."""
+    text = GRAPH.replace(
+        "output: x, params: {conv: GCNConv}}\n  classify", "output: x, params: {conv: XConv}}\n  classify"
+    )
+    text = text.replace("  score: {", "  spare: {domain: node, width: 3}\n  score: {")
+    with pytest.raises(InputError) as caught:
+        graph_of(text, "{conv: {GATConv: {heads: two}}, direction: up}")
+    assert [fault.removeprefix("mine.yaml: ").split("; ")[0] for fault in caught.value.faults] == [
+        "functions.spread.params.direction: is 'up'",
+        "functions.spread: GATConv: heads: is 'two'",
+        "functions.weighted: conv: XConv makes edges of its own to the nearest neighbours, instead of those of the "
+        "event",
+        "data.spare: can't be made from the sources: nothing produces it",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -348,10 +365,12 @@ def test_count_of_both_directions() -> None:
 
 
 def test_an_architecture_reports_all_faults() -> None:
-    graph = one(conv="GATConv", arguments={"heads": "two", "colour": 1})
+    content = one(conv="GATConv", arguments={"heads": "two", "colour": 1}).to_dict()
+    content["steps"][0]["params"]["direction"] = "up"
     with pytest.raises(InputError) as caught:
-        Architecture.from_dict({"graph": graph.to_dict()}, "mine.yaml")
+        Architecture.from_dict({"graph": content}, "mine.yaml")
     assert [fault.split("; ")[0] for fault in caught.value.faults] == [
+        "mine.yaml: graph: x0 = conv: direction is 'up'",
         "mine.yaml: graph: x0 = conv: GATConv: colour: is no argument",
         "mine.yaml: graph: x0 = conv: GATConv: heads: is 'two'",
     ]

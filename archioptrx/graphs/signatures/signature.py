@@ -218,6 +218,10 @@ class Signature:
         except RAISED as error:
             return [f"{self.name} fails in its rule faults: {error_text(error)}"]
 
+    def can_leave_out(self, wrong: set[str]) -> bool:
+        """Whether the other parameters can be judged without these wrong ones: unknown names, or texts of a list."""
+        return wrong.isdisjoint(parameter.name for parameter in self.parameters if not parameter.choices)
+
     def relevant(self, given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
         """The parameters that have an effect, sorted; identity depends on these."""
         complete = self.complete(given)
