@@ -140,13 +140,14 @@ def test_a_column_of_true_edges_is_known_by_its_name_where_there_are_as_many_edg
     assert in_order(graph, "edge_weight") == [0, 2, 1, 1]
 
 
-def test_predictions_are_made_for_every_edge_whatever_the_rules_are(tmp_path):
+def test_predictions_are_made_for_every_edge_whatever_the_rules_are(tmp_path, capsys):
     saved(tmp_path / "data" / "event1.pyg", columns(**TRACKS))
     data = {"source": "acorn", "path": str(tmp_path / "data")}
     data["acorn_config"] = written(tmp_path, "hard_cuts: {pdgId: 211}")
     model(tmp_path / "m", data)
     assert predict.main([str(tmp_path / "m"), "--data", data["path"], "--output", str(tmp_path / "out")]) == 0
     assert torch.load(tmp_path / "out" / "event1.pyg", weights_only=False).scores.shape == (EDGES.shape[1],)
+    assert "of another kind" not in capsys.readouterr().err
 
 
 def test_every_test_of_a_condition(tmp_path):
