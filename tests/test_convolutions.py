@@ -28,6 +28,7 @@ from archioptrx.graphs.signatures.domains import Kind
 from archioptrx.graphs.steps import DataType, Step
 from archioptrx.networks.blocks import ForwardPass, Topology, Value, build
 from archioptrx.sampling.samplers import RandomSampler
+from archioptrx.sampling.samplers.features import graph_features
 from archioptrx.sampling.search_space import Grid, SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 
@@ -354,6 +355,20 @@ def test_ways_to_write_one_class_are_one_architecture() -> None:
     lists = [one(conv="SAGEConv", arguments={"aggr": aggr}).fingerprint for aggr in ("mean", ["mean"], ["mean", "max"])]
     others = [one(conv={"GATConv": {"heads": 4}}), one(conv="GATConv", arguments={"heads": 2}, direction="in")]
     assert len({plain, *lists, *(graph.fingerprint for graph in others)}) == 6
+
+
+def test_an_activation_of_weights_that_are_not_there_is_no_part_of_a_network() -> None:
+    plain, other = one(conv="GCNConv"), one(conv="GCNConv", edge_activation="none")
+    assert other.fingerprint == plain.fingerprint and graph_features(other) == graph_features(plain)
+    types = (DataType("hits", "node", Width.of("hits"), "x"), DataType("e", "edge", Width.of("e"), "edge_weight"),
+             DataType("x", "node", Width.of(8)))  # fmt: skip
+    weighted = {
+        ComputationGraph(
+            types, ("hits", "e"), (Step("conv", "pyg", (0, 1), "x", params, "conv"),), (), (2,)
+        ).fingerprint
+        for params in ((), (("edge_activation", "none"),))
+    }
+    assert len(weighted) == 2
 
 
 def test_count_of_both_directions() -> None:
