@@ -13,7 +13,8 @@ from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 
 # The source that tests allow to run is remembered for them alone.
-os.environ["ARCHIOPTRX_TRUST"] = os.path.join(tempfile.mkdtemp(prefix="archioptrx-trust-"), "trusted")
+TRUSTED = tempfile.TemporaryDirectory(prefix="archioptrx-trust-")
+os.environ["ARCHIOPTRX_TRUST"] = os.path.join(TRUSTED.name, "trusted")
 
 # Small graphs, several workers: a second thread only waits. Has to be said before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

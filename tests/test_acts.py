@@ -187,6 +187,24 @@ def test_older_files_name_particles_by_one_column(folder, tmp_path):
     assert load(tmp_path / "old").fingerprint == load(folder).fingerprint
 
 
+@pytest.mark.parametrize("mark", [-1, None, 0])
+def test_marks_of_noise_in_the_one_column_are_noise(mark, folder, tmp_path, capsys):
+    first = int(EVENT.pid[EVENT.pid != 0][0])
+
+    def joined(table):
+        names = table[PARTS[2]] * 2**24
+        return table.assign(particle_id=names).drop(columns=list(PARTS))
+
+    def marked(table):
+        names = joined(table)
+        return names.assign(particle_id=names.particle_id.astype("Int64").where(table[PARTS[2]] != first, mark))
+
+    write_acts(EVENT, tmp_path / "old", hits=marked, particles_simulated=joined)
+    expected = load(folder).graphs[0].pid.tolist()
+    assert load(tmp_path / "old").graphs[0].pid.tolist() == [0 if p == first * 2**24 else p for p in expected]
+    assert ("noise" in capsys.readouterr().err) == (mark != 0)
+
+
 def test_measurements_alone_are_enough_for_predictions(folder):
     for part in ("measurement-simhit-map", "hits", "particles_simulated"):
         (folder / f"{EVENT.name}-{part}.csv").unlink()

@@ -182,6 +182,30 @@ def own(**changes):
     return make_graph({**OWN, **changes}, Metadata("own"), "a", 0)
 
 
+@pytest.mark.parametrize("rungs", [1, 2])
+@pytest.mark.parametrize("hits", [1, 3, 8])
+def test_particles_of_a_line_graph_are_those_of_the_plain_one(rungs, hits):
+    count = make_task({"name": "track_count", "hits": hits})
+    listed = make_task({"name": "track_set", "parameters": ["inverse_pt", "phi"], "hits": hits, "slots": 40})
+    for task in (count, listed):
+        answers = [
+            torch.cat([task.perfect(graph) for graph in graphs])
+            for graphs in (plain().graphs, lines(rungs=rungs).graphs, [batch_graphs(lines(rungs=rungs).graphs)])
+        ]
+        assert answers[0].abs().sum() > 0
+        assert torch.equal(answers[0], answers[1]) and torch.equal(answers[1], answers[2])
+
+
+def test_a_learned_graph_of_chains_keeps_their_hits():
+    of = {"source": "line_graph", "of": HELIX}
+    learned = load_dataset({"source": "learned", "of": of, "epochs": 1, "train_events": 1})
+    for graph, line in zip(learned.graphs, lines().graphs, strict=True):
+        for name in ("chain", *CHAIN_HIT_FIELDS):
+            assert torch.equal(graph[name], line[name])
+    truth = [graph.pid for graph in lines().graphs]
+    same_events(event_tracks(learned.graphs, truth), event_tracks(lines().graphs, truth))
+
+
 def test_a_user_s_line_graph_may_have_the_table_or_not():
     assert own(**PARTICLES).chain_hit_pid.tolist() == [7, 7, 7, 0]
     assert graph_faults(own(**dict.fromkeys(CHAIN_HIT_FIELDS))) == []

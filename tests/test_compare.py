@@ -288,6 +288,29 @@ def test_a_task_without_decisions(tmp_path, capsys):
     assert max(map(len, comparison_text(comparison).splitlines())) <= 120
 
 
+def test_scores_that_mean_something_else_are_not_compared(models, tmp_path, capsys):
+    regression = [
+        trained(tmp_path / name, "hits", "--set", f"task={{name: node_regression, parameters: [{name}]}}", *TOY)
+        for name in ("phi", "inverse_pt")
+    ]
+    expected = "inverse_pt: differs from phi in parameters [inverse_pt] and [phi]; allowed: models with the same"
+    assert refused(capsys, *regression) == expected
+    balanced = trained(tmp_path / "x", "interaction", "--set", "task.class_weight=balanced", *TOY)
+    comparison = compare_models([models["b"], balanced], resamples=100)
+    assert "loss" not in {*comparison.entries[1].differences, *comparison.entries[0].metrics}
+    assert "auc" in comparison.entries[1].differences
+    assert any("different options of the task, so loss says nothing" in note for note in comparison.notes)
+
+
+def test_a_file_and_a_folder_of_one_name_are_two_models(models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(models["b"], tmp_path / "interaction")
+    shutil.copytree(models["a"], tmp_path / "interaction.yml")
+    comparison = compare_models(["interaction", "interaction.yml"], resamples=100)
+    assert [entry.name for entry in comparison.entries] == ["interaction", "interaction.yml"]
+    assert len(comparison.pairs) == 2
+
+
 def test_faults(models, tmp_path, capsys):
     assert refused(capsys, models["a"]) == "compare: 1 given; allowed: at least two models or architectures"
     assert refused(capsys, models["a"], f"{models['a']}/").endswith("/a/: stands twice; allowed: each once")

@@ -1,7 +1,9 @@
 """Earlier searches as prior knowledge: what is read, what samplers make of it, what is said."""
 
 import json
+import re
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -28,7 +30,8 @@ from archioptrx.sampling.samplers.gaussian_process import (
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.replay import replay
 from archioptrx.sampling.samplers.variation import Start
-from archioptrx.search.earlier import EarlierRuns, gain_text
+from archioptrx.search.earlier import EarlierRuns, Gain
+from archioptrx.search.final_report import final_json, final_text
 from archioptrx.search.setup import prepare
 
 WORDS = Words(alphabet="abcdefgh")
@@ -186,12 +189,30 @@ def test_a_resume_does_not_need_the_other_folder(second):
     assert lines(result.folder.path / "proposals.jsonl")[: len(before)] == before
 
 
+def test_a_trial_that_patience_ended_counts_all_epochs(tmp_path):
+    """It wasn't stopped because it was bad: samplers compare it with those that ran on."""
+    experiment = small(
+        **{**ONE, "budget__trials": 5, "training__epochs": 9, "training__patience": 1},
+        sampler={"name": "evolution", "initial": 3},
+        training__learning_rate=0.1,
+    )
+    folder = searched(tmp_path / "run", experiment).folder
+    epochs = {row["epochs"] for row in folder.rows()}
+    assert min(epochs) < 9 and {row["status"] for row in folder.rows()} == {"finished"}
+    observed = re.findall(r", (\d+), null\]", (folder.path / "sampler.json").read_text())
+    assert set(observed) == {"9"}
+    later = small(**ONE, sampler=dict(experiment.sampler), earlier_runs=[str(folder.path)])
+    assert {trial.epochs for trial in EarlierRuns.of(later, True).trials} == {9}
+
+
 def test_the_gain_is_said(second):
     result, experiment = second
-    text = gain_text(EarlierRuns.of(experiment, True, result.folder.path), result.folder.rows())
-    assert text.startswith("from 1 earlier search: 6 trials; ")
-    assert "of their networks tried again, the best of them at place" in text
-    assert gain_text(EarlierRuns(), result.folder.rows()) == ""
+    gain = Gain.of(EarlierRuns.of(experiment, True, result.folder.path), result.folder.rows())
+    assert gain.text.startswith("from 1 earlier search: 6 trials; ")
+    assert f"{gain.tried_again} of their networks tried again, the best of them at place {gain.best_place}" in gain.text
+    assert gain.text in final_text(result, experiment)
+    assert json.loads(final_json(result, experiment))["earlier"] == asdict(gain)
+    assert Gain.of(EarlierRuns(), result.folder.rows()) is None
 
 
 def test_the_gain_of_hyperparameters_knows_them_apart():
@@ -200,13 +221,13 @@ def test_the_gain_of_hyperparameters_knows_them_apart():
     base = {"search": 1, "run": "r", "id": "0", "epochs": 1, "trace": trace, "graph": graph.to_dict(), "scores": None}
     rows = [{**base, "score": k / 10, "hyperparameters": {"width": k}} for k in range(6)]
     now = [{"fingerprint": graph.fingerprint, "score": 1.0, "hyperparameters": {"width": k}} for k in (5, 9)]
-    text = gain_text(EarlierRuns(tuple(rows)), now, architectures=False)
+    text = Gain.of(EarlierRuns(tuple(rows)), now, architectures=False).text
     assert text.endswith("6 trials; 1 of their networks tried again, the best of them at place 1 of 2")
     now = [{"fingerprint": graph.fingerprint, "score": 1.0, "hyperparameters": {"width": k}} for k in range(6)]
-    text = gain_text(EarlierRuns(tuple(rows)), now, architectures=False)
+    text = Gain.of(EarlierRuns(tuple(rows)), now, architectures=False).text
     assert text.endswith("rank correlation of the 6, then and now: -1.00")
     alike = [{**row, "score": 0.5} for row in rows]
-    assert "correlation" not in gain_text(EarlierRuns(tuple(alike)), now, architectures=False)
+    assert "correlation" not in Gain.of(EarlierRuns(tuple(alike)), now, architectures=False).text
 
 
 def test_the_best_of_all_searches_come_first_and_none_of_them_twice():

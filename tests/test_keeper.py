@@ -68,6 +68,7 @@ def rules(trials: int) -> Rules:
         refuse=lambda candidate: "odd 1 > 0" if int(candidate.fingerprint[:4], 16) % 9 == 0 else None,
         trials=trials,
         epochs=1,
+        longest=1,
         workers=2,
         delay=3,
         deadline=None,

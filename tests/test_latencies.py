@@ -13,6 +13,7 @@ from small_search import lines, searched, small
 
 from archioptrx.commands import inspect
 from archioptrx.report.content import Content
+from archioptrx.report.pareto import scored_points
 from archioptrx.runs.latencies import with_latency
 from archioptrx.runs.leaderboard import pareto_front
 from archioptrx.runs.run_folder import RunFolder
@@ -56,7 +57,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, backend: SideBySide) -> Path:
     return folder
 
 
-def test_trials_that_ran_beside_others_are_measured_again_one_at_a_time(run: Path, backend: SideBySide) -> None:
+def test_networks_of_several_workers_are_measured_again_one_at_a_time(run: Path, backend: SideBySide) -> None:
     trials = {row["proposal"] for row in lines(run / "trials.jsonl")}
     assert {line["proposal"] for line in lines(run / "latencies.jsonl")} == trials
     again = [key for key in backend.jobs if key.startswith("latency-")]
@@ -113,8 +114,25 @@ def test_a_resumed_search_measures_the_rest(run: Path, tmp_path: Path) -> None:
 
 def test_one_worker_measures_once(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    searched(folder, small(**{**GOALS, "budget__trials": 2, "retrain__seeds": 1}))
+    searched(folder, small(**{**GOALS, "budget__trials": 2, "retrain__seeds": 2, "resources__workers": 1}))
     assert not (folder / "latencies.jsonl").exists()
+    (of_trial,) = {row["metrics"]["latency"] for row in RunFolder(folder).retrainings()}
+    winner = json.loads((folder / "best" / "metrics.json").read_text())["proposal"]
+    assert of_trial == RunFolder(folder).latencies_of_networks()[winner], "not that of each retraining"
+
+
+def test_a_failed_trial_is_on_no_front_of_the_page(run: Path, tmp_path: Path) -> None:
+    """It has the metrics of its epochs, but they are no score."""
+    folder = RunFolder(shutil.copytree(run, tmp_path / "run"))
+    rows = folder.trials.read()
+    best = max(rows, key=lambda row: row["metrics"]["auc"])
+    best |= {"status": "failed", "score": None, "scores": None, "error": "the loss is nan"}
+    folder.trials.path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    content = Content.read(folder)
+    places = [place for place, _, _ in scored_points(content, "latency", "auc")]
+    assert sorted(content.rows[place]["proposal"] for place in places) == sorted(
+        row["proposal"] for row in rows if row is not best
+    )
 
 
 def test_scores_of_another_latency() -> None:

@@ -20,6 +20,7 @@ from archioptrx.data.doublets import edge_features
 from archioptrx.data.hitgraph import batch_graphs, subgraph
 from archioptrx.data.sources import check_spec, load_dataset, resolved, with_path
 from archioptrx.data.sources.hitgraphs import write
+from archioptrx.data.triplet_counts import counts
 from archioptrx.data.triplets import Doublets, adjacent, line_graph, line_metadata, triplet_metadata, with_triplets
 
 PLAIN = Metadata("test", node_scale=(1.0,) * 3, edge_scale=(1.0,) * 5)
@@ -219,6 +220,37 @@ def test_counts_say_what_there_is():
         assert counts["kept_triplets"] == sum(map(len, pairs))
         true = sum(float(g.y[a] * g.y[b]) for g, rows in zip(events, pairs, strict=True) for a, b in rows)
         assert counts["true_triplets"] == counts["kept_true_triplets"] == true
+
+
+def triples(edges):
+    """Hits of all pairs of edges that share one."""
+    return {(a, b, d) for (a, b), (c, d) in itertools.product(edges, repeat=2) if b == c}
+
+
+def test_doublets_and_triplets_of_overlapping_sectors_count_once():
+    graph = toy(1).graphs[0]
+    layer = graph.x[:, 0].unique(return_inverse=True)[1]
+    parts = [subgraph(graph, layers) for layers in (layer <= 2, layer >= 2, layer <= 1)]
+    of_parts = [set(zip(*part.hit_id[part.edge_index].tolist(), strict=True)) for part in parts]
+    in_parts = set.union(*map(triples, of_parts))
+    every = set.union(*of_parts)
+    pid = dict(zip(graph.hit_id.tolist(), graph.pid.tolist(), strict=True))
+    edges = zip(*graph.hit_id[graph.edge_index].tolist(), strict=True)
+    true = {edge for edge, y in zip(edges, graph.y.tolist(), strict=True) if y} & every
+    true_triples = {(a, b, c) for a, b, c in triples(true) if pid[a] == pid[b]}
+    doublets = [Doublets(part, PLAIN, np.ones(part.num_edges, dtype=bool)) for part in parts]
+    numbers = counts(doublets, [adjacent(part.edge_index.numpy(), len(part.x)) for part in parts])
+    assert numbers == {
+        "doublets": len(every),
+        "true_doublets": len(true),
+        "kept_doublets": len(every),
+        "kept_true_doublets": len(true),
+        "true_triplets": len(true_triples),
+        "kept_triplets": len(in_parts),
+        "kept_true_triplets": len(true_triples & in_parts),
+    }
+    assert sum(map(len, of_parts)) > len(every), "the sectors overlap"
+    assert len(in_parts) < len(triples(every)), "some triplets are in no sector"
 
 
 def test_the_events_of_a_line_graph_are_divided_like_those_of_its_source():

@@ -115,8 +115,21 @@ def test_the_lock_of_a_killed_process_is_free(run: RunFolder) -> None:
 def test_rows_are_sorted_by_score(run: RunFolder) -> None:
     with run.locked():
         for number, score in enumerate((0.5, None, 0.9, 0.5)):
+            run.proposals.append({**PROPOSAL, "proposal": number})
             run.trials.append({**TRIAL, "proposal": number, "score": score})
     assert [row["proposal"] for row in run.rows()] == [2, 0, 3, 1]
+
+
+def test_a_trial_that_was_never_proposed_is_named(run: RunFolder) -> None:
+    with run.locked():
+        run.proposals.append(PROPOSAL)
+        for number in (0, 1):
+            run.trials.append({**TRIAL, "proposal": number, "score": 0.5})
+    message = r"trials.jsonl: line 2: proposal 1 isn't in proposals.jsonl; a file has been changed; allowed: both as"
+    with pytest.raises(InputError, match=message):
+        run.rows()
+    with pytest.raises(InputError, match=message), run.locked():
+        pass
 
 
 def test_no_such_trial(run: RunFolder) -> None:

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from letters import functions
+from screens import is_new_not, screened
 from small_search import SMALL, Crash, crashing, lines, proposed, results, searched, small, write_odd
 from spaces import Words
 
@@ -129,11 +130,6 @@ def test_the_parent_is_that_of_the_candidate_that_is_taken() -> None:
     assert all(candidate is not None and candidate.letters[0] == parent for candidate, parent in proposals)
 
 
-def is_new_not(is_new: Any) -> Any:
-    """The opposite of a rule."""
-    return lambda candidate: not is_new(candidate)
-
-
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=9))
 def test_one_proxy_decides_by_its_largest_number(values: list[float | None]) -> None:
     numbers = [value for value in values if value is not None]
@@ -149,18 +145,6 @@ def test_a_vote_counts_ranks_not_numbers_and_never_takes_what_another_beats_in_a
 
 
 # --- conformance ------------------------------------------------------------------------------------------------------
-
-
-def alphabetical(candidate: Any) -> list[float]:
-    """A proxy without a meaning."""
-    return [float(sum(int(d.label) for d in candidate.trace.decisions)), -float(len(candidate.key))]
-
-
-def screened(space: Any, seed: int, name: str = "random", **options: Any) -> Any:
-    """A screened sampler."""
-    return make_sampler(
-        name, space, seed, screen=lambda inner, is_new: Screen(inner, alphabetical, 3, is_new_not(is_new)), **options
-    )
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,24 @@ def test_a_run_whose_file_has_a_key_of_an_earlier_version_is_one_fault(
         assert fault.startswith(start.replace("FILE", str(file)))
 
 
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [("objective", {"metric": "loss", "mode": "min"}), ("split", {"seed": 7}), ("training", {"learning_rate": 0.5})],
+)
+def test_a_resume_finds_what_would_give_other_scores(
+    section: str, change: dict[str, Any], run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    document = yaml.safe_load((copy / "experiment.yaml").read_text())
+    before = document[section]
+    (copy / "experiment.yaml").write_text(yaml.safe_dump(document | {section: before | change}))
+    complaints = faults(capsys, "--resume", str(copy), "--trials", "9")
+    where = f"{copy / 'experiment.yaml'}: {section}: was changed since the search began; allowed: "
+    assert len(complaints) == 1 and complaints[0].startswith(where)
+    assert len(RunFolder(copy).rows()) == len(RunFolder(run).rows())
+
+
 def test_a_budget_below_what_has_ended_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     complaints = faults(capsys, "--resume", str(run), "--trials", "3", "--backend", "local")
     assert complaints == ["--trials: is 3, but 5 trials have ended; allowed: 5 or more"]

@@ -73,6 +73,14 @@ def test_a_value_may_be_one_key_of_a_section() -> None:
     ]
 
 
+def test_a_key_that_is_a_list_is_varied_as_a_whole() -> None:
+    study = study_of(vary={"references": [[], ["interaction"]], "seed": [0, 1]})
+    assert [combination.name for combination in study.combinations] == [
+        "none-0", "none-1", "interaction-0", "interaction-1",
+    ]  # fmt: skip
+    assert [experiment.references for experiment in study.experiments] == [(), (), ("interaction",), ("interaction",)]
+
+
 def test_the_resolved_study_is_the_same_study() -> None:
     study = study_of()
     again = parse_study(yaml.safe_load(yaml.safe_dump(dict(study.document))), "again.yaml")
@@ -109,8 +117,19 @@ def test_an_option_makes_a_study_of_an_experiment() -> None:
         (
             ("--set", "vary.seed=[[1], 2, 2]"),
             [
-                "--set vary.seed[0]: is the list [1]; allowed: a single value, or a mapping",
+                "--set vary.seed[0]: is [1]; allowed: a single value, or a mapping",
                 "--set vary.seed[2]: 2 stands twice; allowed: each value once",
+            ],
+        ),
+        (
+            ("--set", "vary.references=[interaction, []]"),
+            ["--set vary.references[0]: is 'interaction'; allowed: a list, such as [] or [a, b]"],
+        ),
+        (
+            ("--set", "vary.task=[edge_classification, track_count]"),
+            [
+                "{file}: vary: gives searches with task edge_classification and track_count; allowed: the same in all, "
+                "as their scores are compared"
             ],
         ),
         (("--set", "vary.name=[a]"), ["--set vary.name: can't be varied; allowed: every other key"]),

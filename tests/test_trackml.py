@@ -161,14 +161,16 @@ def test_hits_of_particles_that_are_not_listed_are_noise(folder):
     assert dataset.metadata.options["building"]["unlisted_hits"] == (event.pid == last).sum()
 
 
-def test_events_with_and_without_truth_are_not_mixed(folder):
-    write_event(barrel_event(2, name="event000000008"), folder)
-    (folder / "event000000008-truth.csv").unlink()
+@pytest.mark.parametrize("other", ["event000000008", "event000000000"])  # after the whole event, and before it
+@pytest.mark.parametrize(("part", "file"), [("truth", "cells"), ("particles", "cells")])
+def test_events_with_and_without_truth_or_particles_are_not_mixed(part, file, other, folder):
+    write_event(barrel_event(2, name=other), folder)
+    (folder / f"{other}-{part}.csv").unlink()
     with pytest.raises(InputError) as error:
         load(folder)
     assert error.value.faults == (
-        f"{folder}/event000000008-cells.csv: event000000008-truth.csv is missing, and other events have it; "
-        "allowed: truth for all events, or for none",
+        f"{folder}/{other}-{file}.csv: {other}-{part}.csv is missing, and other events have it; "
+        f"allowed: {part} for all events, or for none",
     )
     dataset = load(folder, skip_bad=True)
     assert dataset.events == (NAME,)

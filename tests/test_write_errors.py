@@ -1,6 +1,7 @@
 """A full or read-only disk, and what stands in the way: one line, exit code 2, and the run goes on later."""
 
 import contextlib
+import json
 import os
 import resource
 import shlex
@@ -17,11 +18,13 @@ from graphs import toy
 from small_search import SMALL, lines
 
 from archioptrx.commands import compare, data, export, inspect, predict, search, train
-from archioptrx.core.errors import WriteError
-from archioptrx.core.files import Journal, check_writable, writing
+from archioptrx.core.config import Fields
+from archioptrx.core.errors import InputError, WriteError
+from archioptrx.core.files import Journal, check_writable, new_folder, writing
 from archioptrx.core.overrides import apply
 from archioptrx.data.hitgraph import subgraph
-from archioptrx.data.options import HelixOptions
+from archioptrx.data.options import FatrasOptions, HelixOptions
+from archioptrx.data.sources.fatras import write_csv as write_acts
 from archioptrx.data.sources.helix import write_csv
 from archioptrx.data.sources.hitgraphs import write as write_hitgraphs
 from archioptrx.data.sources.pickle_writing import write as write_pickle
@@ -159,16 +162,67 @@ def test_a_journal_whose_line_does_not_fit(tmp_path):
     assert not (tmp_path / "new" / "model").exists()
 
 
+@pytest.mark.parametrize("make", [lambda: Path("link").symlink_to("here"), lambda: os.chdir("here")])
+def test_an_empty_folder_that_must_stay_is_filled(make, tmp_path, monkeypatch):
+    """A link to it, or the folder in which one works: no other folder can take its place."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    make()
+    target = Path("link") if Path("link").is_symlink() else Path(".")
+    check_writable(target)
+    with new_folder(target) as fresh:
+        (fresh / "a").write_text("1")
+        (fresh / "b").mkdir()
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["a", "b"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "link") == ["here"]
+    with pytest.raises(InputError, match="is in use; allowed: a new or empty folder"), new_folder(target) as fresh:
+        (fresh / "a").write_text("2")
+    assert (tmp_path / "here" / "a").read_text() == "1"
+
+
+def test_what_acts_could_not_write_is_no_event(tmp_path, capfd):
+    pytest.importorskip("acts", reason="needs the extra `acts`")
+    options = FatrasOptions.read(Fields({"events": 1, "particles": 10}, "data", []))
+    for most in (3_000, 50_000):  # within its files, and after them
+        with files_of_at_most(most), pytest.raises(WriteError, match="csv: can't be written: file too large"):
+            write_acts(options, tmp_path / "csv")
+        assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr().out == ""
+
+
 def changed_weights(best):
     state = torch.load(best / "weights.pt", weights_only=True)
     next(iter(state.values())).add_(1)
     torch.save(state, best / "weights.pt")
 
 
+def other_activation(file):
+    """An architecture with another value of a hyperparameter."""
+    document = yaml.safe_load(file.read_text())
+    values = document["hyperparameters"]
+    values["activation"] = "tanh" if values["activation"] != "tanh" else "relu"
+    return yaml.safe_dump(document)
+
+
+def other_scales(best):
+    facts = json.loads((best / "metadata.json").read_text())
+    facts["edge_scale"] = [9 * scale for scale in facts["edge_scale"]]
+    (best / "metadata.json").write_text(json.dumps(facts))
+
+
 DAMAGES = {
     "other weights": (changed_weights, "is damaged: its weights are others than those of the training"),
     "no weights": (lambda best: (best / "weights.pt").write_bytes(b"x"), "is damaged: run/best/weights.pt: holds no "),
     "a missing file": (lambda best: (best / "architecture.yaml").unlink(), "has no architecture.yaml"),
+    "another network": (
+        lambda best: (best / "architecture.yaml").write_text(other_activation(best / "architecture.yaml")),
+        "is damaged: its architecture.yaml holds another network than the trial",
+    ),
+    "half a network": (
+        lambda best: (best / "architecture.yaml").write_text((best / "architecture.yaml").read_text()[:300]),
+        "is damaged: run/best",
+    ),
+    "other scales": (other_scales, "is damaged: its metadata.json describes other data than those of the search"),
     "no JSON": (lambda best: (best / "metrics.json").write_text("{"), "is damaged: run/best/metrics.json: is not JSON"),
 }
 

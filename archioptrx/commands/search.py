@@ -187,7 +187,7 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
     """Read the data, make or open the run folder, search, and print the results."""
     # torch is imported from here on: what can be wrong without it has been checked.
     from archioptrx.search.final_report import final_json, final_text
-    from archioptrx.search.run import check_events, check_same_data, load_events, new_run
+    from archioptrx.search.run import check_events, check_unchanged, load_events, new_run
 
     events = load_events(setup.experiment)
     check_events(setup, events)
@@ -196,7 +196,7 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
         path = args.output or next_folder(setup.experiment.name)
         folder = new_run(path, setup, events)
     else:
-        check_same_data(folder, events)
+        check_unchanged(folder, setup.experiment, events)
     result = None
     with folder.locked():
         if resumed:

@@ -26,7 +26,16 @@ class ArchiOpTrXError(Exception):
 
 
 class InputError(ArchiOpTrXError):
-    """A file, an option or a data set of the user is wrong."""
+    r"""A file, an option or a data set of the user is wrong.
+
+    A fault stays on one line, whatever it quotes.
+
+    >>> InputError("hits.csv: line 2: y is 1\n2; allowed: a finite number").faults
+    ('hits.csv: line 2: y is 1\\n2; allowed: a finite number',)
+    """
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__(*(fault.replace("\n", "\\n") for fault in faults))
 
 
 class WriteError(InputError):

@@ -62,7 +62,8 @@ def check_writable(folder: Path) -> None:
     """Raise WriteError if a new folder can't be made, before hours of work are to go there."""
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        Path(tempfile.mkdtemp(prefix=f".{folder.name}.new.", dir=folder.parent)).rmdir()
+        for parent in (folder.parent, folder) if folder.is_dir() else (folder.parent,):
+            Path(tempfile.mkdtemp(prefix=f".{folder.name}.new.", dir=parent)).rmdir()
 
 
 def clean_name(text: str) -> str:
@@ -149,13 +150,27 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
             with writing(target):
                 os.rename(target, old)
-        try:
-            os.rename(fresh, target)
-        except OSError as error:
-            raise InputError(f"{target}: is in use; allowed: a new or empty folder") from error
+        _put_in_place(fresh, target)
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _put_in_place(fresh: Path, target: Path) -> None:
+    """Rename a folder to its path; where that is an empty folder that must stay, its content is moved there.
+
+    A link to a folder, a mount point and the working folder can't be replaced by another folder.
+    """
+    try:
+        if target.is_dir() and target.resolve() == Path.cwd():
+            raise IsADirectoryError
+        os.rename(fresh, target)
+    except OSError as error:
+        if not target.is_dir() or any(entry != fresh for entry in target.iterdir()):
+            raise InputError(f"{target}: is in use; allowed: a new or empty folder") from error
+        with writing(target):
+            for entry in sorted(fresh.iterdir()):
+                shutil.move(entry, target / entry.name)
 
 
 class Journal:

@@ -277,18 +277,3 @@ def particles(doublets: Doublets) -> Mapping[str, Any]:
     fields = ("pid", "pt", "particle_index")
     values = {k: np.where(doublets.true, graph[k].numpy()[inner], 0) for k in fields if graph.get(k) is not None}
     return values | {k: graph[k] for k in ("particle_id", "particles") if graph.get(k) is not None}
-
-
-def counts(doublets: Doublets, triplets: HitGraph, index: str, y: str) -> dict[str, float]:
-    """Numbers of doublets and triplets of an event, all and true ones, before and after a cut."""
-    everything = replace(doublets, taking_part=doublets.graph.y.numpy() > 0.5, score=None)
-    pairs = adjacent(everything.index, len(doublets.graph.x))
-    return {
-        "doublets": len(doublets.taking_part),
-        "true_doublets": len(everything.index[0]),
-        "kept_doublets": int(doublets.taking_part.sum()),
-        "kept_true_doublets": int(doublets.true.sum()),
-        "true_triplets": int(truth(everything, pairs).sum()),
-        "kept_triplets": triplets[index].shape[1],
-        "kept_true_triplets": int(triplets[y].sum()),
-    }

@@ -14,7 +14,7 @@ from archioptrx.data.description import DataDescription
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.kinds import other_kind
 from archioptrx.models.model_folder import TrainedModel
-from archioptrx.tasks.task import Task
+from archioptrx.tasks.task import Task, no_particles
 from archioptrx.tasks.tracks.scores import lacking_signal, makes_tracks
 
 
@@ -104,10 +104,12 @@ def cautions(task: Task, splits: Splits, metadata: Metadata) -> list[str]:
 def remarks(task: Task, graphs: Sequence[HitGraph], metadata: Metadata) -> list[str]:
     """Reasons why some scores of these events have no meaning, or another one: no truth, a signal that isn't known."""
     texts = []
+    tracks = makes_tracks(task) and len(graphs) and graphs[0].get("pid") is not None
     if len(graphs) and (fault := task.truth_fault(graphs)):
         lack = fault.partition(";")[0]
-        texts.append(f"{lack}: loss, accuracy and purity have no meaning for the model")
-    tracks = makes_tracks(task) and len(graphs) and graphs[0].get("pid") is not None
+        blind = tracks and no_particles(graphs)
+        names = "loss, accuracy, purity and rates of tracks" if blind else "loss, accuracy and purity"
+        texts.append(f"{lack}: {names} have no meaning for the model")
     if tracks and (lack := lacking_signal(graphs, metadata.options)):
         texts.append(f"lack what the signal needs of particles ({lack}): tracks are judged by all particles")
     return texts

@@ -26,10 +26,10 @@ from archioptrx.data.signal import KEYS as SIGNAL
 from archioptrx.data.sources import load_dataset, resolved
 from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
+from archioptrx.data.triplet_counts import counts
 from archioptrx.data.triplets import (
     Doublets,
     Floats,
-    counts,
     line_graph,
     line_metadata,
     triplet_metadata,
@@ -100,19 +100,20 @@ def load(options: TripletsOptions) -> Dataset:
 
 def make_event(job: Job, plan: TripletPlan) -> BuiltEvent:
     """Make the graphs of one event, sector by sector."""
+    line = isinstance(plan.options, LineGraphOptions)
+    doublets = [doublets_of(graph, plan) for graph in job.content]
     graphs = []
-    sums: dict[str, float] = {}
-    for graph in job.content:
-        score, logits = scores(graph, plan)
-        taking_part = _taking_part(graph.num_edges, score, logits, plan.options)
-        doublets = Doublets(graph, plan.inner, taking_part, score)
-        line = isinstance(plan.options, LineGraphOptions)
-        with faults_at(f"{graph.event} sector {graph.sector}"):
-            joined = (line_graph if line else with_triplets)(doublets, plan.metadata, plan.options.most)
-        graphs.append(joined)
-        event_counts = counts(doublets, joined, *(("edge_index", "y") if line else ("triplet_index", "y_triplet")))
-        sums = {key: sums.get(key, 0) + value for key, value in event_counts.items()}
-    return BuiltEvent(tuple(graphs), sums)
+    for of_graph in doublets:
+        with faults_at(f"{of_graph.graph.event} sector {of_graph.graph.sector}"):
+            graphs.append((line_graph if line else with_triplets)(of_graph, plan.metadata, plan.options.most))
+    index = "edge_index" if line else "triplet_index"
+    return BuiltEvent(tuple(graphs), counts(doublets, [graph[index].numpy() for graph in graphs]))
+
+
+def doublets_of(graph: HitGraph, plan: TripletPlan) -> Doublets:
+    """The edges of a graph with their scores, and those that reach the cut."""
+    score, logits = scores(graph, plan)
+    return Doublets(graph, plan.inner, _taking_part(graph.num_edges, score, logits, plan.options), score)
 
 
 def scores(graph: HitGraph, plan: TripletPlan) -> tuple[Floats | None, Floats]:

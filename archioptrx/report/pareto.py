@@ -82,9 +82,10 @@ def front_of_points(points: Sequence[Point], up: tuple[bool, bool]) -> list[Poin
     return sorted(front, key=lambda point: point[1])
 
 
-def _points(content: Content, across: str, upward: str) -> list[Point]:
-    """Trials that have both metrics."""
-    both = ((i, metric_value(row, across), metric_value(row, upward)) for i, row in enumerate(content.rows))
+def scored_points(content: Content, across: str, upward: str) -> list[Point]:
+    """Trials with a score that have both metrics: a failed one may have those of an epoch before it failed."""
+    scored = ((i, row) for i, row in enumerate(content.rows) if row["score"] is not None)
+    both = ((i, metric_value(row, across), metric_value(row, upward)) for i, row in scored)
     return [(i, x, y) for i, x, y in both if x is not None and y is not None]
 
 
@@ -95,7 +96,7 @@ def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[
         for status in ("finished", "pruned")
     }
     heights = [metric_value(row, goal.metric) for row in content.rows]
-    fronts = [front_of_points(_points(content, cost, goal.metric), (False, goal.mode == "max")) for cost in costs]
+    fronts = [front_of_points(scored_points(content, cost, goal.metric), (False, goal.mode == "max")) for cost in costs]
     chart = go.Figure()
     for status, members in groups.items():
         y, style = [heights[i] for i in members], dots(status, dot_size(len(heights)))
@@ -129,7 +130,7 @@ def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[
 
 def _pair(content: Content, across: Goal, upward: Goal) -> go.Figure:
     """Figure of two goals: `across` on the horizontal axis, `upward` on the vertical one; costs on log axes."""
-    points = _points(content, across.metric, upward.metric)
+    points = scored_points(content, across.metric, upward.metric)
     line = front_of_points(points, (across.mode == "max", upward.mode == "max"))
     chart = go.Figure()
     for name, members, style in (("trials", points, dots("finished", dot_size(len(points)))), ("front", line, _line())):

@@ -2,8 +2,8 @@
 
 A trial measures the latency of its network before it trains, while other trials run beside it; then a forward pass
 takes up to five times as long. The sampler learned from these figures, so they stay in `trials.jsonl`, from which a
-resumed search replays the sampler. After the trials, the search measures these networks once more, one at a time, into
-`latencies.jsonl`; tables, ranking and the choice of the winner use those figures instead.
+resumed search replays the sampler. After the trials of a search with several workers, it measures all networks once
+more, one at a time, into `latencies.jsonl`; tables, ranking and the choice of the winner use those figures instead.
 """
 
 from __future__ import annotations
@@ -14,23 +14,18 @@ from typing import Any
 from archioptrx.training.objective import Objective
 
 
-def side_by_side(rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Numbers of the ended trials with a score during which another trial ran, in the order of their start.
+def to_measure(rows: Sequence[Mapping[str, Any]], workers: int) -> list[int]:
+    """Numbers of the ended trials with a score whose latency may be wrong, in the order of their start.
 
-    >>> times = [(0, 3), (1, 2), (3, 4), (6, 7)]
-    >>> rows = [{"proposal": n, "score": 0.5, "started": a, "ended": b} for n, (a, b) in enumerate(times)]
-    >>> side_by_side(rows)
-    [0, 1]
+    With one worker there are none. With several, all: in a resumed search nobody knows any more beside which trials,
+    killed since, another one ran.
+
+    >>> rows = [{"proposal": n, "score": score, "started": -n} for n, score in enumerate((0.5, None, 0.7))]
+    >>> to_measure(rows, 2), to_measure(rows, 1)
+    ([2, 0], [])
     """
-    numbers: list[int] = []
-    ordered = sorted(rows, key=lambda row: float(row["started"]))
-    busy = float("-inf")  # the time until which the trials before ran
-    for place, row in enumerate(ordered):
-        following = ordered[place + 1]["started"] if place + 1 < len(ordered) else float("inf")
-        if row["score"] is not None and (row["started"] < busy or following < row["ended"]):
-            numbers.append(row["proposal"])
-        busy = max(busy, row["ended"])
-    return numbers
+    scored = [row for row in rows if row["score"] is not None] if workers > 1 else []
+    return [row["proposal"] for row in sorted(scored, key=lambda row: float(row["started"]))]
 
 
 def with_latency(row: Mapping[str, Any], objective: Objective, milliseconds: float | None) -> dict[str, Any]:

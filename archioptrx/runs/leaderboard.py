@@ -28,6 +28,22 @@ def score_of(row: Row) -> Score:
     return tuple(scores) if scores else float(row["score"])
 
 
+def epochs_compared(row: Row, whole: int) -> int:
+    """Epochs by which samplers compare a trial: a trial that was stopped counts its own, one that ended the whole ones.
+
+    So a trial that ended early by its patience, or had fewer epochs by a hyperparameter, is compared by its score with
+    all others that ended, and isn't taken for one that was stopped because it was bad.
+
+    Parameters
+    ----------
+    whole
+        Largest number of epochs that a trial of the search may have.
+    """
+    # A trial that failed in its first epoch counts one: no score after 0 epochs means that it was refused.
+    least = whole if row["status"] == "finished" else 1
+    return max(least, int(row["epochs"]))
+
+
 def curve_of(row: Row) -> list[Score]:
     """Score after each epoch, as the scheduler received it; None for an epoch without one."""
     if row.get("curves"):

@@ -255,6 +255,7 @@ class RunFolder:
             try:
                 for journal in journals:
                     journal.repair()
+                self.ended()  # what has been changed is found before anything is written
                 yield self
             finally:
                 for journal in (*journals, self.epochs, self.learned, self.screened, self.measured):
@@ -264,16 +265,34 @@ class RunFolder:
         """Latencies in ms that were measured again, alone, by proposal; see `archioptrx.runs.latencies`."""
         return {line["proposal"]: line["latency"] for line in self.measured.read()}
 
+    def latencies_of_networks(self) -> dict[int, float]:
+        """Latency in ms of each trial's network, by proposal: measured alone, else during the trial."""
+        measured = ((row["proposal"], row["metrics"].get("latency")) for row in self.trials.read())
+        return {number: latency for number, latency in measured if latency is not None} | self.latencies()
+
     def ended(self) -> list[dict[str, Any]]:
-        """Ended trials in the order of their ends, with the latencies that were measured alone."""
-        return self._corrected(self.trials.read())
+        """Ended trials in the order of their ends, with the latencies that were measured alone.
+
+        Raises
+        ------
+        InputError
+            A trial has no line in `proposals.jsonl`, where it stood before the trial began.
+        """
+        rows = self.trials.read()
+        proposed = {line["proposal"] for line in self.proposals.read()}
+        for number, row in enumerate(rows, 1):
+            if row["proposal"] not in proposed:
+                lacks = (
+                    f"{self.trials.path}: line {number}: proposal {row['proposal']} isn't in {self.proposals.path.name}"
+                )
+                raise InputError(f"{lacks}; a file has been changed; allowed: both as the search wrote them")
+        return self._corrected(rows, self.latencies())
 
     def retrainings(self) -> list[dict[str, Any]]:
-        """Ended retrainings in the order of their ends, with the latencies of their trials that were measured alone."""
-        return self._corrected(self.retrained.read())
+        """Ended retrainings in the order of their ends, with the latencies of their trials."""
+        return self._corrected(self.retrained.read(), self.latencies_of_networks())
 
-    def _corrected(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        latencies = self.latencies()
+    def _corrected(self, rows: list[dict[str, Any]], latencies: Mapping[int, float]) -> list[dict[str, Any]]:
         if not latencies:
             return rows
         objective = self.experiment().objective

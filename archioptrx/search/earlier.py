@@ -19,7 +19,7 @@ from archioptrx.core.reading import reading
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Space, Trace
 from archioptrx.runs.experiment import Experiment
-from archioptrx.runs.leaderboard import score_of
+from archioptrx.runs.leaderboard import epochs_compared, score_of
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers.base import Earlier
@@ -144,6 +144,8 @@ def _rows(folder: RunFolder, number: int) -> list[dict[str, Any]]:
 
 def _rows_of(folder: RunFolder, number: int) -> list[dict[str, Any]]:
     lines = {line["proposal"]: line for line in folder.proposals.read() if "refused" not in line}
+    rows = folder.ended()
+    whole = max([folder.experiment().training.epochs, *(row["epochs"] for row in rows)])
     return [
         {
             "search": number,
@@ -151,12 +153,12 @@ def _rows_of(folder: RunFolder, number: int) -> list[dict[str, Any]]:
             "id": row["id"],
             "score": row["score"],
             "scores": row.get("scores"),
-            "epochs": row["epochs"],
+            "epochs": epochs_compared(row, whole),
             "hyperparameters": row["hyperparameters"],
             "trace": row["trace"],
             "graph": lines[row["proposal"]]["graph"],
         }
-        for row in folder.ended()
+        for row in rows
         if row["score"] is not None
     ]
 
@@ -166,33 +168,62 @@ def _candidate(row: Mapping[str, Any]) -> Candidate:
     return Candidate(Trace.from_json(row["trace"]), graph, row["hyperparameters"])
 
 
-def gain_text(earlier: EarlierRuns, rows: Sequence[Mapping[str, Any]], architectures: bool = True) -> str:
-    """Line on what earlier searches brought; "" without any.
+@dataclass(frozen=True)
+class Gain:
+    """Figures on what earlier searches brought.
 
-    Parameters
+    Attributes
     ----------
-    rows
-        Ended trials of the new search, best first.
-    architectures
-        True: a network is known again by its fingerprint; False, in a search of hyperparameters: by these too.
+    searches, trials
+        Earlier searches, and their trials with a score.
+    tried_again
+        Their networks that the new search tried too.
+    best_place, scored
+        Place of the best of those among the trials with a score, from 1 on (None: there is none), and their number.
+    rank_correlation
+        Spearman's, of the networks' levels then and now; None: there are fewer than `FEWEST`, or all were equal.
     """
-    if not earlier.rows:
-        return ""
-    levels = _levels(earlier, architectures)
-    scored = [row for row in rows if row["score"] is not None]
-    names = [_name(row["fingerprint"], row, architectures) for row in scored]
-    again = [place for place, name in enumerate(names, 1) if name in levels]
-    count = len({row["search"] for row in earlier.rows})
-    text = f"from {count} earlier {'search' if count == 1 else 'searches'}: {len(earlier.rows)} trials"
-    if not again:
-        return f"{text}; none of their networks was tried again"
-    text += f"; {len(again)} of their networks tried again, the best of them at place {again[0]} of {len(scored)}"
-    if len(again) < FEWEST:
-        return text
-    before = [levels[names[place - 1]] for place in again]
-    if len(set(before)) == 1:
-        return text
-    return f"{text}; rank correlation of the {len(again)}, then and now: {_spearman(before):.2f}"
+
+    searches: int
+    trials: int
+    tried_again: int
+    best_place: int | None
+    scored: int
+    rank_correlation: float | None
+
+    @classmethod
+    def of(cls, earlier: EarlierRuns, rows: Sequence[Mapping[str, Any]], architectures: bool = True) -> Gain | None:
+        """Compare the earlier trials with those of the new search; None without any.
+
+        Parameters
+        ----------
+        rows
+            Ended trials of the new search, best first.
+        architectures
+            True: a network is known again by its fingerprint; False, in a search of hyperparameters: by these too.
+        """
+        if not earlier.rows:
+            return None
+        levels = _levels(earlier, architectures)
+        names = [_name(row["fingerprint"], row, architectures) for row in rows if row["score"] is not None]
+        places = [place for place, name in enumerate(names, 1) if name in levels]
+        before = [levels[names[place - 1]] for place in places]
+        searches = len({row["search"] for row in earlier.rows})
+        correlation = _spearman(before) if len(before) >= FEWEST and len(set(before)) > 1 else None
+        return cls(searches, len(earlier.rows), len(places), min(places, default=None), len(names), correlation)
+
+    @property
+    def text(self) -> str:
+        """The figures in one line."""
+        searches = "1 earlier search" if self.searches == 1 else f"{self.searches} earlier searches"
+        text = f"from {searches}: {self.trials} trials"
+        if not self.tried_again:
+            return f"{text}; none of their networks was tried again"
+        text += f"; {self.tried_again} of their networks tried again, the best of them at place {self.best_place}"
+        text += f" of {self.scored}"
+        if self.rank_correlation is None:
+            return text
+        return f"{text}; rank correlation of the {self.tried_again}, then and now: {self.rank_correlation:.2f}"
 
 
 def _name(fingerprint: str, row: Mapping[str, Any], architectures: bool) -> str:

@@ -10,7 +10,7 @@ from archioptrx.core.files import plain
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.experiment_sections import Budget
 from archioptrx.runs.text import graphs_of, hyperparameters_text, metric_of, seeds_text, spread_text, table_text
-from archioptrx.search.earlier import EarlierRuns, gain_text
+from archioptrx.search.earlier import EarlierRuns, Gain
 from archioptrx.search.pareto import front_json, front_line, retrained_text, spreads, spreads_json
 from archioptrx.search.run import SearchResult
 from archioptrx.search.screening import Cost
@@ -41,7 +41,7 @@ def final_text(result: SearchResult, experiment: Experiment) -> str:
         front_line(rows, objective) if objective.several else "",
         f"refused before training: {refused}" if refused else "",
         screen_text(result, experiment),
-        gain_text(EarlierRuns.of(experiment, True, folder.path), rows, experiment.architecture is None),
+        "" if (gain := gain_of(result, experiment)) is None else gain.text,
         "",
         f"best: trial {winner.proposal:04d}, fingerprint {line['fingerprint'][:12]}, "
         f"validation {metric_of(experiment)} {score}, {seeds_text(seeds, winner.failed)}",
@@ -81,6 +81,12 @@ def screen_text(result: SearchResult, experiment: Experiment) -> str:
     )
 
 
+def gain_of(result: SearchResult, experiment: Experiment) -> Gain | None:
+    """Figures on what the earlier searches brought; None without any."""
+    architectures = experiment.architecture is None
+    return Gain.of(EarlierRuns.of(experiment, True, result.folder.path), result.folder.rows(), architectures)
+
+
 def _retrained(result: SearchResult, experiment: Experiment) -> list[str]:
     """The goals of all that were trained again."""
     metric = metric_of(experiment)
@@ -93,7 +99,7 @@ def _retrained(result: SearchResult, experiment: Experiment) -> list[str]:
 
 def final_json(result: SearchResult, experiment: Experiment) -> str:
     """Final output as JSON."""
-    winner, cost = result.winner, Cost.of(result.folder)
+    winner, cost, gain = result.winner, Cost.of(result.folder), gain_of(result, experiment)
     line = result.folder.proposal(winner.proposal)
     rows = [{key: row[key] for key in row if key not in ("trace", "curve", "curves")} for row in result.folder.rows()]
     content = {
@@ -106,6 +112,7 @@ def final_json(result: SearchResult, experiment: Experiment) -> str:
         "refused": dict(result.refusals),
         "exhausted": result.exhausted,
         "screen": None if cost is None else asdict(cost),
+        "earlier": None if gain is None else asdict(gain),
         "best": {
             "id": f"{winner.proposal:04d}",
             "proposal": winner.proposal,

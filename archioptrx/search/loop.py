@@ -23,7 +23,7 @@ from archioptrx.core.files import plain
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
 from archioptrx.runs.experiment_sections import Keep
-from archioptrx.runs.leaderboard import curve_of, score_of
+from archioptrx.runs.leaderboard import curve_of, epochs_compared, score_of
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.runs.text import duration_text
 from archioptrx.sampling.candidate import Candidate
@@ -194,8 +194,7 @@ class Trials:
             self.sampler.observe(self.candidates[number], *REFUSED)
             return
         row = self.rows[number]
-        # REFUSED is "no score after 0 epochs"; a trial that failed in its first epoch counts one epoch instead.
-        self.sampler.observe(self.candidates[number], score_of(row), max(1, row["epochs"]))
+        self.sampler.observe(self.candidates[number], score_of(row), epochs_compared(row, self.rules.longest))
         self._note_scored(number)
 
     def _note_scored(self, number: int) -> None:

@@ -1,4 +1,4 @@
-"""Measurement of latencies after the trials: networks whose trials ran beside others, one at a time."""
+"""Measurement of latencies after the trials, which may have run beside each other: one network at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.runs.latencies import side_by_side
+from archioptrx.runs.latencies import to_measure
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import TrialJob
 from archioptrx.search.records import Records
@@ -43,8 +43,8 @@ class Measuring:
         records: Records,
     ) -> None:
         self.folder, self.spec, self.listener, self.records = folder, spec, listener, records
-        known = folder.latencies()
-        self._waiting = [number for number in side_by_side(folder.trials.read()) if number not in known]
+        known, workers = folder.latencies(), folder.experiment().resources.workers
+        self._waiting = [number for number in to_measure(folder.trials.read(), workers) if number not in known]
         self._running: int | None = None
         if self._waiting:
             listener.note(f"measuring the latency of {len(self._waiting)} networks again, one at a time")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.files import remove_files, write_atomically, writing
+from archioptrx.core.files import plain, remove_files, write_atomically, writing
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.latencies import with_latency
 from archioptrx.runs.leaderboard import worth_training_again
@@ -124,7 +124,7 @@ class Retraining:
     def __init__(self, folder: RunFolder, plan: RetrainingPlan, listener: RetrainingListener, records: Records) -> None:
         self.folder, self.plan, self.listener, self.records = folder, plan, listener, records
         self.rows = {(r["proposal"], r["repeat"]): r for r in folder.retrained.read()}
-        self._latencies = folder.latencies()
+        self._latencies = folder.latencies_of_networks()
         self._ranked = trials_to_retrain(folder)
         self.chosen = self._ranked[: plan.top]
         jobs = [(number, repeat) for number in self.chosen for repeat in range(plan.seeds)]
@@ -192,7 +192,7 @@ class Retraining:
     def _fault_of_best(self, job: tuple[int, int]) -> str | None:
         """Fault of `best/`, "" where it is missing or holds another winner; None: it is whole."""
         # Here, since it loads torch, which `inspect` comes along without.
-        from archioptrx.models.model_folder import FILES, digest_of
+        from archioptrx.models.model_folder import FILES, digest_of, load_model
 
         best = self.folder.best
         if not best.is_dir():
@@ -205,9 +205,18 @@ class Retraining:
             if (held.get("proposal"), held.get("repeat")) != job:
                 return ""
             digest, expected = digest_of(best / "weights.pt"), self.rows[job].get("weights_digest")
+            model, line = load_model(best), self.folder.proposal(job[0])
         except InputError as error:
             return f"is damaged: {error.faults[0]}"
-        return None if expected in (None, digest) else "is damaged: its weights are others than those of the training"
+        if expected not in (None, digest):
+            return "is damaged: its weights are others than those of the training"
+        trained = model.architecture.graph, dict(model.architecture.hyperparameters)
+        if trained != (ComputationGraph.from_dict(line["graph"]), line["hyperparameters"]):
+            return "is damaged: its architecture.yaml holds another network than the trial"
+        recorded = self.folder.environment().get("data", {}).get("metadata")
+        if recorded not in (None, plain(model.metadata.to_dict())):
+            return "is damaged: its metadata.json describes other data than those of the search"
+        return None
 
     def next(self) -> TrialJob | None:
         """Start the next training, if one may start now."""

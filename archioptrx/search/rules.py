@@ -70,6 +70,8 @@ class Rules:
         Function that gives the constraint that a candidate breaks; None: none.
     trials, epochs
         Ended trials that end the search; epochs of a whole trial.
+    longest
+        Epochs of the longest trial, where their number is a hyperparameter; else those of a whole trial.
     workers
         Trials at one time.
     delay
@@ -90,6 +92,7 @@ class Rules:
     refuse: Callable[[Candidate], str | None]
     trials: int
     epochs: int
+    longest: int
     workers: int
     delay: int | None
     deadline: float | None

@@ -179,15 +179,28 @@ def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
     experiment, splits, metadata = setup.experiment, events.data.splits, events.data.metadata
     widths = metadata.widths | target_symbols(task_of(experiment.task.options, experiment.objective).target_width)
     data = {"fingerprint": events.fingerprint, "split": splits.rule, "metadata": metadata.to_dict()}
-    record = environment(data={**data, "widths": widths}, seed=experiment.seed)
+    kept = {key: experiment.to_dict().get(key) for key in OF_SCORES}
+    record = environment(data={**data, "widths": widths}, seed=experiment.seed, experiment=kept)
     texts = {EARLIER_FILE: setup.earlier.text} if setup.earlier.rows else {}
     return RunFolder.create(path, setup.experiment, record, setup.files, texts)
 
 
-def check_same_data(folder: RunFolder, events: Events) -> None:
-    """Raise InputError if a search would continue with other data than it began with."""
+OF_SCORES = ("task", "split", "training", "objective")
+"""Keys of an experiment by which the scores of its trials are what they are; the data have a fingerprint."""
+
+
+def check_unchanged(folder: RunFolder, experiment: Experiment, events: Events) -> None:
+    """Raise InputError if the scores of a resumed search would mean something else than those it has.
+
+    Its data are others, or somebody changed the experiment in its folder.
+    """
     if folder.fingerprint() != events.fingerprint:
         raise InputError(f"{folder.path}: was searched on other data; allowed: the same data, or a new search")
+    began, now = folder.environment().get("experiment"), plain(experiment.to_dict())
+    if isinstance(began, Mapping):  # a run of an earlier version has no such record
+        changed = [key for key in OF_SCORES if key in began and now.get(key) != began[key]]
+        place = folder.path / "experiment.yaml"
+        finish([f"{place}: {key}: was changed since the search began; allowed: {began[key]}" for key in changed])
 
 
 def run_search(
@@ -305,6 +318,7 @@ def rules_of(setup: Setup, events: Events, specs: Specs, task: Task, deadline: f
         refuse=ConstraintCheck(experiment.constraints, widths, task.target_width),
         trials=experiment.budget.trials,
         epochs=experiment.training.epochs,
+        longest=setup.longest,
         workers=workers,
         # With w workers, w trials run and w - 1 more may be proposed: a long trial seldom keeps the others waiting.
         delay=2 * workers - 1 if experiment.scheduler.name == "fifo" else None,

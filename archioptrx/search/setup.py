@@ -63,6 +63,12 @@ class Setup:
     warnings: tuple[str, ...] = ()
 
     @property
+    def longest(self) -> int:
+        """Epochs of the longest trial: their number may be a hyperparameter."""
+        grids = (grid for grid in self.space.search_space.hyperparameters if grid.name == "epochs")
+        return max([self.experiment.training.epochs, *(int(value) for grid in grids for value in grid.values)])
+
+    @property
     def identity(self) -> dict[str, Any]:
         """Description of the sampler."""
         return {

@@ -23,8 +23,11 @@ from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import SEARCHES
 from archioptrx.search.study_labels import distinct, labels_of
+from archioptrx.tasks.options.meaning import differing_losses, differing_meaning
 
 VARY = "vary"
+LISTS = ("references", "earlier_runs")
+"""Keys whose value is a list, which are varied as a whole."""
 OWN_FILES = frozenset({"experiment.yaml", SEARCHES, "lock"})
 """Files of a study's folder besides the folders of its searches."""
 T = TypeVar("T")
@@ -115,10 +118,28 @@ def _parsed(document: Mapping[str, Any], place: str, options: Mapping[str, str] 
         return parse_experiment(common, place, names, combination.values)
 
     experiments = for_each(searches, parse)
+    finish([fault for experiment in experiments[1:] if (fault := _incomparable(experiment, experiments[0], place))][:1])
     resolved = experiments[0].to_dict()
     for key in vary:
         _remove(resolved, key)
     return Study({**resolved, VARY: {key: list(values) for key, values in vary.items()}}, searches, tuple(experiments))
+
+
+def _incomparable(experiment: Experiment, first: Experiment, place: str) -> str:
+    """Fault of a search whose scores mean something else than the first one's; empty where they mean the same."""
+    one, other = (search.task.options for search in (first, experiment))
+    metrics, others = ([goal.metric for goal in search.objective.goals] for search in (first, experiment))
+    if experiment.task.name != first.task.name:
+        differing = f"task {first.task.name} and {experiment.task.name}"
+    elif metrics != others:
+        differing = f"objective {', '.join(metrics)} and {', '.join(others)}"
+    elif losses := sorted(set(metrics) & set(differing_losses(one, other))):
+        differing = f"options of the task by which {losses[0]} means something else"
+    else:
+        differing = differing_meaning(one, other)
+    if not differing:
+        return ""
+    return f"{place}: {VARY}: gives searches with {differing}; allowed: the same in all, as their scores are compared"
 
 
 def read_vary(
@@ -135,8 +156,9 @@ def read_vary(
         if not values:
             faults.append(f"{at}: is empty; allowed: one value or more")
         for index, value in enumerate(values):
-            if isinstance(value, list):
-                faults.append(f"{at}[{index}]: is the list {value!r}; allowed: a single value, or a mapping")
+            if isinstance(value, list) != (key in LISTS):
+                allowed = "a list, such as [] or [a, b]" if key in LISTS else "a single value, or a mapping"
+                faults.append(f"{at}[{index}]: is {value!r}; allowed: {allowed}")
             elif any(_same(value, other) for other in values[:index]):
                 faults.append(f"{at}[{index}]: {value!r} stands twice; allowed: each value once")
         if key.split(".")[0] in ("name", VARY):

@@ -18,6 +18,8 @@ def labels_of(values: Sequence[Any]) -> list[str]:
 
     >>> labels_of([{"name": "random"}, {"name": "gp", "initial": 5}, {"name": "gp", "initial": 10}])
     ['random', 'gp_initial_5', 'gp_initial_10']
+    >>> labels_of([[], ["interaction"], ["runs/a", "runs/b"]])
+    ['none', 'interaction', 'a_b']
     >>> labels_of(["optuna:TPESampler", "spaces/mine.yaml", 1.0e-05, None, ""])
     ['optuna_TPESampler', 'mine', '1e_05', 'null', '_']
     """
@@ -43,6 +45,8 @@ def _text(value: object, whole: bool) -> str:
         parts = [str(value["name"])] if named else []
         parts += [f"{key}_{_text(item, whole)}" for key, item in value.items() if not (named and key == "name")]
         return "_".join(parts)
+    if isinstance(value, list):
+        return "_".join(_text(item, whole) for item in value) or "none"
     if isinstance(value, str):
         return value if whole else re.sub(r"\.ya?ml$", "", Path(value).name)
     return json.dumps(value, default=str)

@@ -132,7 +132,7 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
     InputError
         A search could not even begin, or another process writes to the folder.
     """
-    from archioptrx.search.run import check_same_data
+    from archioptrx.search.run import check_unchanged
 
     faults: list[str] = []
     with hold(folder.path):
@@ -143,7 +143,7 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
                 continue
             print(f"search {number} of {len(setups)}: {combination.name}", file=sys.stderr)
             run = folder.run(combination)
-            check_same_data(run, events(setup.experiment))
+            check_unchanged(run, setup.experiment, events(setup.experiment))
             before, begun = _seconds(run, setup.experiment), time.monotonic()
             try:
                 with run.locked():

@@ -14,6 +14,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.registry import task
 from archioptrx.tasks.options.track_count import CountOptions
 from archioptrx.tasks.parameters import explained
+from archioptrx.tasks.particle_hits import particles_with
 from archioptrx.tasks.task import Task, TaskObjective, finite, lacks_pid, mean_loss, no_particles
 
 LARGEST = 15.0
@@ -99,9 +100,5 @@ class TrackCount(Task):
 
 def track_numbers(batch: HitGraph, hits: int) -> Tensor:
     """Particles with at least so many hits in each graph. Shapes: -> int64 [graphs]."""
-    batch_of = batch.batch if batch.get("batch") is not None else torch.zeros_like(batch.pid)
-    of_particles = batch.pid != 0
-    pairs, counts = torch.unique(
-        torch.stack([batch_of[of_particles], batch.pid[of_particles]]), dim=1, return_counts=True
-    )
-    return torch.bincount(pairs[0][counts >= hits], minlength=batch.num_graphs)
+    graph, _ = particles_with(batch, hits)
+    return torch.bincount(graph, minlength=batch.num_graphs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,8 @@ from archioptrx.tasks.classification_metrics import logit
 from archioptrx.tasks.options.parameters import channels_of
 from archioptrx.tasks.options.registry import task
 from archioptrx.tasks.options.track_set import SetOptions
-from archioptrx.tasks.parameters import known, lacks_particles, no_parameters, scaled, scores
+from archioptrx.tasks.parameters import PT, lacks_particles, no_parameters, scaled, scores
+from archioptrx.tasks.particle_hits import particle_rows, particles_with
 from archioptrx.tasks.task import Task, TaskObjective, finite, mean_loss
 
 
@@ -157,12 +157,11 @@ class TrackSet(Task):
 
     def _truths(self, batch: HitGraph) -> Iterator[Tensor]:
         """Scaled parameters of the tracks of each graph: [T, C], in the order of the particles' numbers."""
-        ptr = [0, len(batch.x)] if batch.get("ptr") is None else batch.ptr.tolist()
-        counted = known(batch)
-        for low, high in itertools.pairwise(ptr):
-            rows = batch.particle_index[low:high][counted[low:high]]
-            index, counts = torch.unique(rows, return_counts=True)
-            yield scaled(batch["particles"][index[counts >= self.options.hits]], self.options.parameters)
+        graph, pid = particles_with(batch, self.options.hits)
+        particles = batch["particles"][particle_rows(batch, graph, pid)]
+        are_known = ~particles[:, PT].isnan()
+        for number in range(batch.num_graphs):
+            yield scaled(particles[are_known & (graph == number)], self.options.parameters)
 
     def accepted(
         self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], cut: float

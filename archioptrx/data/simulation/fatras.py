@@ -7,15 +7,19 @@ Each event is a run of its own with a seed of its own, drawn from the user's see
 several events, Acts draws the seeds of a stage from the event's number and from the stage's place in the sequence, so
 that an added writer changes the events. Here the sequence is always the same, and always writes.
 
-Acts logs to the standard output, where results of commands stand. Only fatal errors are logged here: not the particles
-that it gives up after too many steps, about one in a thousand electrons.
+Acts logs to the standard output, where results of commands stand: here to the standard error, and fatal errors only,
+not the particles that it gives up after too many steps, about one in a thousand electrons.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -35,6 +39,8 @@ PITCH = {
 """Size of a pixel or strip in both local coordinates by its volume, mm: that of TrackML's detector, with square pixels.
 A position is measured with the standard deviation pitch / √12."""
 PACKAGE = "pyacts"
+SPACE = 1 << 16
+"""Bytes that must be free after a run: more than what Acts keeps back of its files until the end."""
 FIRST = "event000000000"
 """Name of the only event of a run of Acts."""
 
@@ -133,14 +139,41 @@ def simulate(options: FatrasOptions, number: int, folder: Path) -> None:
         )
         random = acts.examples.RandomNumbers(seed=event_seed(options.seed, number))
         try:
-            _particles(sequencer, options, random)
-            _detector_response(sequencer, options, random)
-            _writers(sequencer, output)
-            sequencer.run()
+            with _logged_as_error():
+                _particles(sequencer, options, random)
+                _detector_response(sequencer, options, random)
+                _writers(sequencer, output)
+                sequencer.run()
         except (RuntimeError, ValueError) as error:
+            _check_space(Path(output))
             raise InputError(f"{name}: Acts ends with an error ({reason_of(error)}); allowed: other options") from error
+        del sequencer  # closes the files
+        _check_space(Path(output))
         for file in sorted(Path(output).glob(f"{FIRST}-*.csv")):
             file.replace(folder / file.name.replace(FIRST, name))
+
+
+@contextmanager
+def _logged_as_error() -> Iterator[None]:
+    """Context in which Acts, which logs to the standard output, writes to the standard error."""
+    sys.stdout.flush()
+    output = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(output, 1)
+        os.close(output)
+
+
+def _check_space(folder: Path) -> None:
+    """Raise OSError where nothing more can be written.
+
+    Acts' writers say nothing if the last bytes of a file found no space (48.1.0).
+    """
+    file = folder / "space"
+    file.write_bytes(bytes(SPACE))
+    file.unlink()
 
 
 def _particles(sequencer: Any, options: FatrasOptions, random: Any) -> None:

@@ -39,7 +39,15 @@ from archioptrx.data.repairs import note
 from archioptrx.data.simulation.detector import SURFACES, TRACKML, layer_numbers
 from archioptrx.data.sources.acts_numbers import module_of, particle_names
 from archioptrx.data.sources.acts_truth import MAP, read_truth
-from archioptrx.data.sources.event_files import EventFile, EventFiles, FileNames, find_events, link_fault
+from archioptrx.data.sources.event_files import (
+    EventFile,
+    EventFiles,
+    FileNames,
+    check_facts,
+    find_events,
+    known_of,
+    link_fault,
+)
 from archioptrx.data.sources.event_tables import PARTICLE, PARTICLE_PARTS, Table, read_table
 from archioptrx.data.sources.files import other_source, stamp
 from archioptrx.data.sources.stream import Job, stream
@@ -47,6 +55,7 @@ from archioptrx.data.sources.trackml import OF_PARTICLES, blank_particles, check
 
 PARTICLES = ("particles_simulated", "particles_initial", "particles")
 """Files of particles, the first one that is there is read."""
+FACTS = {"truth": (MAP,), "particles": PARTICLES}
 ACTS_FILES = FileNames(("measurements", MAP, "hits", *PARTICLES, "cells"), needed=("measurements",))
 MEASURED = ("measurement_id", "geometry_id", "local0", "local1", "var_local0", "var_local1")
 PLACE = ("global_x", "global_y", "global_z")
@@ -64,14 +73,14 @@ def load(options: ActsOptions) -> Dataset:
     Raises
     ------
     InputError
-        Files are missing or break the contract, or some events have truth and others not.
+        Files are missing or break the contract, or some events have truth or particles and others not.
     """
     events = find(options)
-    truth = any(MAP in event.parts for event in events)
+    known = known_of(events, FACTS)
     settings = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
     metadata = building_metadata(options.source, options, {k: v for k, v in settings.items() if v not in (None, ())})
     jobs = [Job(event.name, event, key_of(event)) for event in events]
-    return stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
+    return stream(jobs, partial(make, options=options, metadata=metadata, known=known), metadata, options.skip_bad)
 
 
 def find(options: ActsOptions) -> list[EventFiles]:
@@ -94,8 +103,7 @@ def find(options: ActsOptions) -> list[EventFiles]:
 
 def parts_of(options: ActsOptions) -> set[str]:
     """Facts that are known of the events: `truth`, `particles`."""
-    parts = {part for event in find_events(options.path, ACTS_FILES) for part in event.parts}
-    return ({"truth"} if MAP in parts else set()) | ({"particles"} if parts & set(PARTICLES) else set())
+    return set(known_of(find_events(options.path, ACTS_FILES), FACTS))
 
 
 def with_truth_faults(event: EventFiles) -> EventFiles:
@@ -123,15 +131,11 @@ def detectors_of(event: EventFiles) -> EventFile | None:
     return EventFile(path, None, link_fault(path, path.parent.resolve())) if path.is_file() else None
 
 
-def make(job: Job, options: ActsOptions, metadata: Metadata, truth: bool) -> BuiltEvent:
-    """Read one event and build its graphs; `truth` says whether any event of the data set has some."""
+def make(job: Job, options: ActsOptions, metadata: Metadata, known: frozenset[str]) -> BuiltEvent:
+    """Read one event and build its graphs; `known`: what any event of the data set has, see `known_of`."""
     files: EventFiles = job.content
-    if truth and not files.faults and MAP not in files.parts:
-        lacks = f"{files.parts['measurements']}: {job.name}-{MAP}.csv is missing, and other events have it"
-        raise InputError(f"{lacks}; allowed: truth for all events, or for none")
+    check_facts(files, FACTS, known)
     event, unlisted = read_event(files)
-    known = {"truth"} if truth else set()
-    known |= {"particles"} if set(files.parts) & set(PARTICLES) else set()
     known |= {"cells"} if event.cells is not None else set()
     for part, allowed in options.without.items():
         if part not in known and allowed:

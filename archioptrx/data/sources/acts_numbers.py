@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.identifiers import NOISE
+from archioptrx.data.repairs import note
 from archioptrx.data.sources.event_tables import PARTICLE, PARTICLE_PARTS, Table
 
 Array = NDArray[Any]
@@ -37,7 +39,7 @@ def module_of(geometry_id: Array) -> tuple[Array, Array, Array]:
 def particle_names(table: Table) -> Array:
     """Name of the particle of each row, 0: none; the columns are `PARTICLE_PARTS`, or in older files `particle_id`.
 
-    Shapes: -> int64 [rows].
+    In the one column -1 and an empty field are none, too. Shapes: -> int64 [rows].
 
     Raises
     ------
@@ -49,8 +51,11 @@ def particle_names(table: Table) -> Array:
         allowed = "these five columns, or particle_id alone"
         raise InputError(f"{table.file}: line 1: lacks {', '.join(missing)}; allowed: {allowed}")
     if missing:
-        table.refuse(table[PARTICLE] < 0, PARTICLE, "; allowed: 0 (none) or more")
-        return table[PARTICLE]
+        names = table[PARTICLE]
+        table.refuse(names < NOISE, PARTICLE, "; allowed: 0 (noise; -1 and none are taken as it) or more")
+        if marked := int((names == NOISE).sum()):
+            note(str(table.file), {"noise_ids": marked})
+        return np.where(names == NOISE, 0, names)
     names = np.zeros(len(table), np.int64)
     for part, width in WIDTHS.items():
         table.refuse((table[part] < 0) | (table[part] >= 1 << width), part, f"; allowed: 0 … {(1 << width) - 1:,}")

@@ -7,7 +7,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -175,6 +175,34 @@ class EventFiles:
         """Text of paths, sizes and times of the files; it changes when their content does."""
         stamps = sorted({f"{stamp(file.path)}\n" for file in self.parts.values()})
         return "".join(stamps) + " ".join(str(file.member) for _, file in sorted(self.parts.items()))
+
+
+def known_of(events: Iterable[EventFiles], facts: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """Facts that at least one event has.
+
+    Parameters
+    ----------
+    facts
+        Parts by fact, one of which an event has that knows it: `{"truth": ("truth",)}`.
+    """
+    parts = {part for event in events for part in event.parts}
+    return frozenset(fact for fact, files in facts.items() if parts & set(files))
+
+
+def check_facts(event: EventFiles, facts: Mapping[str, Sequence[str]], known: Iterable[str]) -> None:
+    """Raise InputError if an event lacks a fact that others of the data set have: it would count as unknown.
+
+    Parameters
+    ----------
+    facts, known
+        See `known_of`.
+    """
+    for fact in sorted(known):
+        if event.faults or set(facts[fact]) & set(event.parts):
+            continue
+        file = next(iter(event.parts.values()))
+        lacks = f"{file}: {event.name}-{facts[fact][0]}.csv is missing, and other events have it"
+        raise InputError(f"{lacks}; allowed: {fact} for all events, or for none")
 
 
 def find_events(path: Path, names: FileNames = TRACKML_FILES) -> list[EventFiles]:

@@ -41,9 +41,10 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.printing import raw_stream
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
-from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph
+from archioptrx.data.hitgraph import CHAIN_HIT_FIELDS, NODE_FIELDS, PARTICLE_FIELDS, HitGraph
 from archioptrx.data.options import SOURCES, LearnedOptions
 from archioptrx.data.pairs import pair_keys, undirected
+from archioptrx.data.sectors import EventNodes
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.embedding import (
     Embedding,
@@ -57,7 +58,7 @@ from archioptrx.data.sources.embedding import (
 from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
 
-KEPT = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index", *PARTICLE_FIELDS)
+KEPT = (*(name for name in NODE_FIELDS if name != "embedding"), *PARTICLE_FIELDS, *CHAIN_HIT_FIELDS)
 FITTED = "embedding"
 """Key of the network in the metadata's options."""
 
@@ -181,19 +182,13 @@ def learned_graph(graph: HitGraph, plan: EmbeddingPlan) -> HitGraph:
 
 
 def counts(graphs: Sequence[HitGraph], plan: EmbeddingPlan) -> dict[str, int]:
-    """Counts of an event, each edge once; see the head of this file.
-
-    A hit that is in several sectors is known by its name and z there, as where tracks are joined (`event_tracks`).
-    """
-    z = np.concatenate([graph.pos[:, 2].numpy() for graph in graphs]) + np.float32(0)  # -0.0 is 0.0
-    names = np.stack([np.concatenate([graph.hit_id.numpy() for graph in graphs]), z.view(np.int32)], axis=1)
-    _, first, of = np.unique(names, axis=0, return_index=True, return_inverse=True)
-    first, hit = np.sort(first), np.argsort(np.argsort(first))[of.ravel()]  # in the order in which they came
-    pid = np.concatenate([graph.pid.numpy() for graph in graphs])[first]
-    r = np.concatenate([graph.x[:, 0].double().numpy() for graph in graphs])[first] * plan.metadata.node_scale[0]
-    truth = pair_keys(pairs_of_particles(pid, r, z[first].astype(np.float64), plan.truth), len(pid))
-    before = np.cumsum([0, *(len(graph.x) for graph in graphs)])
-    edges = [hit[graph.edge_index.numpy() + start] for graph, start in zip(graphs, before, strict=False)]
+    """Counts of an event, each edge once; see the head of this file."""
+    nodes = EventNodes.of(graphs)
+    pid = nodes.of_first([graph.pid.numpy() for graph in graphs])
+    r = nodes.of_first([graph.x[:, 0].double().numpy() for graph in graphs]) * plan.metadata.node_scale[0]
+    z = nodes.of_first([graph.pos[:, 2].double().numpy() for graph in graphs])
+    truth = pair_keys(pairs_of_particles(pid, r, z, plan.truth), len(pid))
+    edges = [of_graph[graph.edge_index.numpy()] for of_graph, graph in zip(nodes.numbers, graphs, strict=True)]
     keys = np.unique(pair_keys(np.concatenate(edges, axis=1), len(pid)))
     inner, outer = np.divmod(keys, max(1, len(pid)))
     return {

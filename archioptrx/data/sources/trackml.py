@@ -31,13 +31,14 @@ from archioptrx.data.graph_construction import build, building_metadata
 from archioptrx.data.identifiers import NOISE
 from archioptrx.data.options import SOURCES, TrackmlOptions
 from archioptrx.data.repairs import note
-from archioptrx.data.sources.event_files import EventFiles, find_events
+from archioptrx.data.sources.event_files import EventFiles, check_facts, find_events, known_of
 from archioptrx.data.sources.event_tables import PARTICLE, Table, column_names, read_table
 from archioptrx.data.sources.files import source_hint
 from archioptrx.data.sources.stream import Job, stream
 
 HITS = ("hit_id", "x", "y", "z", "volume_id", "layer_id", "module_id")
 TRUTH = ("hit_id", "particle_id", "weight")
+FACTS = {"truth": ("truth",), "particles": ("particles",)}
 OF_PARTICLES = ("vx", "vy", "vz", "px", "py", "pz", "q")
 PARTICLES = (PARTICLE, *OF_PARTICLES)
 CELLS = ("hit_id", "value")
@@ -53,15 +54,15 @@ def load(options: TrackmlOptions) -> Dataset:
     Raises
     ------
     InputError
-        Files are missing or break the contract, or some events have truth and others not.
+        Files are missing or break the contract, or some events have truth or particles and others not.
     """
     events = find_events(options.path)[: options.events]
     refuse_acts(events[0], options.path)
-    truth = any("truth" in event.parts for event in events)
+    known = known_of(events, FACTS)
     settings = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
     metadata = building_metadata(options.source, options, {k: v for k, v in settings.items() if v not in (None, ())})
     jobs = [Job(event.name, event, event.key) for event in events]
-    return stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
+    return stream(jobs, partial(make, options=options, metadata=metadata, known=known), metadata, options.skip_bad)
 
 
 def refuse_acts(event: EventFiles, path: Path) -> None:
@@ -79,12 +80,9 @@ def refuse_acts(event: EventFiles, path: Path) -> None:
             raise InputError(f"{event.parts['hits']}: holds simulated hits of Acts; allowed: events of TrackML{hint}")
 
 
-def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> BuiltEvent:
-    """Read one event and build its graphs; `truth` says whether any event of the data set has some."""
-    if truth and "truth" not in job.content.parts:
-        file = next(iter(job.content.parts.values()))
-        lacks = f"{file}: {job.name}-truth.csv is missing, and other events have it"
-        raise InputError(f"{lacks}; allowed: truth for all events, or for none")
+def make(job: Job, options: TrackmlOptions, metadata: Metadata, known: frozenset[str]) -> BuiltEvent:
+    """Read one event and build its graphs; `known`: what any event of the data set has, see `known_of`."""
+    check_facts(job.content, FACTS, known)
     event, unlisted = read_event(job.content)
     for part, allowed in options.without.items():
         if part not in job.content.parts and allowed:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.config import finish
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.models.model_folder import TrainedModel
@@ -34,6 +34,8 @@ from archioptrx.report.comparison.units import EVENTS, Units, events_of, units_o
 from archioptrx.runs.statistics import holm
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.classification_metrics import Bools, logit
+from archioptrx.tasks.options import TaskOptions
+from archioptrx.tasks.options.meaning import differing_losses, differing_meaning
 from archioptrx.tasks.options.registry import objective_metrics
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
@@ -86,17 +88,22 @@ class ModelAnswers:
 
 
 def check_tasks(contestants: Sequence[LoadedModel]) -> None:
-    """Raise InputError unless all models were trained for one task."""
+    """Raise InputError unless the metrics of all models mean the same."""
     first = contestants[0]
-    expected = _task(first)
-    others = [loaded for loaded in contestants if _task(loaded) != expected]
-    if others:
-        raise InputError(
-            *(
-                f"{loaded.name}: is for {_task(loaded)}, {first.name} for {expected}; allowed: models of one task"
-                for loaded in others
-            )
-        )
+    finish([fault for loaded in contestants[1:] if (fault := _other_task(loaded, first))])
+
+
+def _other_task(loaded: LoadedModel, first: LoadedModel) -> str:
+    """Fault of a model of another task than the first one's; empty where both are of one."""
+    if _task(loaded) != _task(first):
+        return f"{loaded.name}: is for {_task(loaded)}, {first.name} for {_task(first)}; allowed: models of one task"
+    if differing := differing_meaning(_options(loaded), _options(first)):
+        return f"{loaded.name}: differs from {first.name} in {differing}; allowed: models with the same"
+    return ""
+
+
+def _options(loaded: LoadedModel) -> TaskOptions:
+    return loaded.model.provenance.task.options
 
 
 def _task(loaded: LoadedModel) -> str:
@@ -133,6 +140,7 @@ def compare_answers(
     """
     runs = [group[0] for group in groups]
     first = runs[0]
+    apart = _different_losses(runs)
     units = units_of(first.view.graphs, divisible=by_rows(first.model.task))
     statistics = [[_statistic(run, units) for run in group] for group in groups]
     quick = all(
@@ -148,7 +156,7 @@ def compare_answers(
         )
         for place, (group, of_group) in enumerate(zip(groups, statistics, strict=True), 1)
     ]
-    entries = _entries(runs, replicates)
+    entries = _entries(runs, [{name: values[name] for name in values if name not in apart} for values in replicates])
     rows = first.decided[2] if first.rows else None
     extra = [] if units.number else ["there are too few events for intervals"]
     if units.kind not in ("", EVENTS) and any(name.startswith("track") for name in entries[0].metrics):
@@ -157,6 +165,8 @@ def compare_answers(
         f"{run.contestant.name}: has graphs of its own, so its edges can't be compared one by one"
         for run in _strangers(runs)
     ]
+    if apart:
+        extra.append(f"the models were trained with different options of the task, so {', '.join(apart)} says nothing")
     several = [entry.name for entry in entries if entry.seeds > 1]
     extra += [f"{name}: decisions, curves and costs are those of its first training" for name in several]
     return Comparison(
@@ -175,6 +185,12 @@ def compare_answers(
         curves=_curves(runs),
         display=_display(runs),
     )
+
+
+def _different_losses(runs: Sequence[ModelAnswers]) -> tuple[str, ...]:
+    """Losses that mean something else for one of the models."""
+    first, *others = (_options(run.contestant) for run in runs)
+    return tuple(dict.fromkeys(name for other in others for name in differing_losses(other, first)))
 
 
 def _order(run: ModelAnswers, first: ModelAnswers) -> Any:

@@ -147,14 +147,16 @@ def short_names(names: Sequence[str]) -> list[str]:
     ['first', 'second', 'interaction']
     >>> short_names(["a/first", "b/first", "runs/first/3"])
     ['a/first', 'b/first', 'first/3']
+    >>> short_names(["interaction", "interaction.yaml"])
+    ['interaction', 'interaction.yaml']
     """
     parts = [_parts(name) for name in names]
     length = [2 if path_parts[-1].isdecimal() and len(path_parts) > 1 else 1 for path_parts in parts]
     while True:
         short = ["/".join(path_parts[-size:]) for path_parts, size in zip(parts, length, strict=True)]
         again = [k for k, label in enumerate(short) if short.count(label) > 1 and length[k] < len(parts[k])]
-        if not again:
-            return short
+        if not again:  # names that differ in their ending alone stay as they were given
+            return [label if short.count(label) == 1 else name for label, name in zip(short, names, strict=True)]
         length = [size + (k in again) for k, size in enumerate(length)]
 
 

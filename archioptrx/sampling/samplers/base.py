@@ -68,8 +68,9 @@ class Sampler(Protocol):
             Larger is better; a tuple with one number for each objective where there are several. None: the trial
             failed, or a number is not finite.
         epochs
-            Number of epochs of its training: a pruned trial is compared with others at equal epochs only. 0, without
-            a score: a constraint refused the candidate before it was trained.
+            Number of epochs by which it is compared. Of a trial that was stopped: its own, so that it is compared with
+            others at equal epochs only. Of one that ended by itself: those of the longest trial. 0, without a score: a
+            constraint refused the candidate before it was trained.
         """
 
     def learned(self) -> Mapping[str, float]:

@@ -25,6 +25,12 @@ class TaskOptions(Protocol):
     labels
         Labels of those of the task's numbers that reports show first, by name. This attribute may be missing: then
         they show all numbers.
+    meaning
+        Names of the options by which metrics judge something else, such as the parameters of a regression: scores of
+        tasks that differ in them can't be compared. This attribute may be missing: then there are none.
+    of_loss
+        Names of the options that the loss depends on: losses of tasks that differ in them can't be compared. This
+        attribute may be missing: then it depends on all.
     """
 
     name: ClassVar[str]
@@ -57,6 +63,7 @@ class PlainTaskOptions:
     shares: ClassVar[tuple[str, ...]] = ()
     losses: ClassVar[tuple[str, ...]] = ("loss",)
     labels: ClassVar[Mapping[str, str]] = {}
+    meaning: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def read(cls, fields: Fields) -> Self:

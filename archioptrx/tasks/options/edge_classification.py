@@ -29,6 +29,7 @@ class EdgeOptions:
 
     name: ClassVar[str] = "edge_classification"
     judged: ClassVar[tuple[str, ...]] = (EDGES, TRACKS)
+    of_loss: ClassVar[tuple[str, ...]] = ("class_weight",)
     labels: ClassVar[Mapping[str, str]] = {
         "fixed": "errors of the baseline fixed",
         "worsened": "worsened beside the baseline",

@@ -41,6 +41,7 @@ class EmbeddingOptions:
 
     name: ClassVar[str] = "node_embedding"
     judged: ClassVar[tuple[str, ...]] = (HITS, TRACKS)
+    of_loss: ClassVar[tuple[str, ...]] = ("distance", "margin", "random_pairs")
     labels: ClassVar[Mapping[str, str]] = {"pair_accuracy": "pair accuracy", "v_measure": "V-measure"}
     losses: ClassVar[tuple[str, ...]] = ("loss",)
     dimension: int = 2

@@ -27,6 +27,8 @@ class RegressionOptions:
 
     name: ClassVar[str] = "node_regression"
     judged: ClassVar[tuple[str, ...]] = (HITS,)
+    meaning: ClassVar[tuple[str, ...]] = ("parameters",)
+    of_loss: ClassVar[tuple[str, ...]] = ("parameters", "delta")
     labels: ClassVar[Mapping[str, str]] = {"explained": "variance explained"}
     parameters: tuple[str, ...] = ("charge_over_pt", "phi")
     delta: float = 0.5

@@ -28,6 +28,8 @@ class CountOptions:
 
     name: ClassVar[str] = "track_count"
     judged: ClassVar[tuple[str, ...]] = (EVENTS,)
+    meaning: ClassVar[tuple[str, ...]] = ("hits",)
+    of_loss: ClassVar[tuple[str, ...]] = ("hits", "scale", "loss")
     labels: ClassVar[Mapping[str, str]] = {"explained": "variance explained", "exact": "exact counts"}
     shares: ClassVar[tuple[str, ...]] = ("explained", "exact")
     losses: ClassVar[tuple[str, ...]] = ("loss", "mean_error", "rms")

@@ -35,6 +35,8 @@ class SetOptions:
 
     name: ClassVar[str] = "track_set"
     judged: ClassVar[tuple[str, ...]] = (EVENTS,)
+    meaning: ClassVar[tuple[str, ...]] = ("hits", "parameters", "tolerance")
+    of_loss: ClassVar[tuple[str, ...]] = ("hits", "parameters", "slots", "delta", "parameter_weight")
     labels: ClassVar[Mapping[str, str]] = {
         "f1": "F1",
         "efficiency": "efficiency at cut 0.5",

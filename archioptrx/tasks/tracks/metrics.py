@@ -132,12 +132,12 @@ class Selection:
             The data lack a quantity that a limit needs.
         """
         for name, values, needed in (
-            ("pt_min", event.pt, self.pt_min > 0),
-            ("eta_max", event.eta, self.eta_max < math.inf),
-            ("vr_max", event.vr, self.vr_max < math.inf),
+            ("pT", event.pt, self.pt_min > 0),
+            ("η", event.eta, self.eta_max < math.inf),
+            ("distance of the vertex from the beam line", event.vr, self.vr_max < math.inf),
         ):
             if needed and len(values) and np.isnan(values).all():
-                raise InputError(f"{name}: the data lack it for the particles of {event.name}; allowed: without it")
+                raise InputError(f"{event.name}: has no {name} of its particles; allowed: without a limit of it")
         # A particle whose quantity isn't known, where others' are, doesn't count.
         signal = Signal(self.pt_min, self.signal_hits, self.vr_max).of(event.pt, event.all_hits, event.vr)
         near = np.abs(event.eta) <= self.eta_max if self.eta_max < math.inf else True
