@@ -71,6 +71,36 @@ def test_the_map_of_the_file_says_which_edge_a_true_edge_is(tmp_path):
         graph_of(tmp_path, text, wrong)
 
 
+BOTH = {"edge_index": torch.tensor(np.concatenate([EDGES, EDGES[::-1]], axis=1)), "edge_score": torch.arange(8) / 8.0}
+ONE_SIDED = [True, True, False, False, False, False, False, False]
+
+
+@pytest.mark.parametrize("truth", [ONE_SIDED, [True, True, False, False] * 2])
+@pytest.mark.parametrize("with_map", [True, False])
+def test_both_directions_of_a_pair_have_one_answer(tmp_path, truth, with_map):
+    """The map names one direction of each true pair; the truth stands in one or in both."""
+    content = columns(**TRACKS, **BOTH, y=torch.tensor(truth))
+    if with_map:
+        content["truth_map"] = torch.tensor([0, 1])
+    answers = {
+        "weighting: [{weight: -0.5, conditions: {pdgId: 11}}]": ([0, 0.5, 1, 1], [0, 1, 1, 1], [1, 0, 0, 0]),
+        "weighting: [{weight: 5, conditions: {y: False}}, {weight: 2, conditions: {y: True}}]": (
+            [2, 2, 5, 5],
+            [1, 1, 1, 1],
+            [1, 1, 0, 0],
+        ),
+        # Of the pair 0-1 one direction has a score of 0, of 1-2 one has 0.125; the others are larger.
+        "weighting: [{weight: -3, conditions: {edge_score: [0, 0.01]}}]": ([3, 0, 1, 1], [1, 0, 1, 1], [0, 1, 0, 0]),
+    }
+    for text, (weights, mask, y) in answers.items():
+        graph = graph_of(tmp_path, text, content)
+        assert in_order(graph, "edge_weight") == weights
+        assert in_order(graph, "edge_mask") == mask
+        assert in_order(graph, "y") == y
+    graph = graph_of(tmp_path, "target_tracks: {pdgId: 211}", content)
+    assert in_order(graph, "edge_mask") == [True, False, True, True]
+
+
 def test_hard_cuts_leave_edges_between_hits_of_passing_tracks(tmp_path):
     graph = graph_of(tmp_path, "hard_cuts: {pdgId: [in, [211]]}", columns(**TRACKS))
     assert len(graph.x) == 5
@@ -110,13 +140,14 @@ def test_a_column_of_true_edges_is_known_by_its_name_where_there_are_as_many_edg
     assert in_order(graph, "edge_weight") == [0, 2, 1, 1]
 
 
-def test_predictions_are_made_for_every_edge_whatever_the_rules_are(tmp_path):
+def test_predictions_are_made_for_every_edge_whatever_the_rules_are(tmp_path, capsys):
     saved(tmp_path / "data" / "event1.pyg", columns(**TRACKS))
     data = {"source": "acorn", "path": str(tmp_path / "data")}
     data["acorn_config"] = written(tmp_path, "hard_cuts: {pdgId: 211}")
     model(tmp_path / "m", data)
     assert predict.main([str(tmp_path / "m"), "--data", data["path"], "--output", str(tmp_path / "out")]) == 0
     assert torch.load(tmp_path / "out" / "event1.pyg", weights_only=False).scores.shape == (EDGES.shape[1],)
+    assert "of another kind" not in capsys.readouterr().err
 
 
 def test_every_test_of_a_condition(tmp_path):

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from registries import restored
+from test_own_sources import Plain
 
 from archioptrx.core.config import bundled_names
+from archioptrx.core.errors import InputError
 from archioptrx.data.built_set import as_built
 from archioptrx.data.description import DataDescription
-from archioptrx.data.sources import load_dataset
+from archioptrx.data.options import SOURCES, ToyOptions, source
+from archioptrx.data.sources import load_dataset, toy
 from archioptrx.data.sources.hitgraphs import write
 from archioptrx.runs.experiment import load_experiment
 from archioptrx.search.setup import prepare
@@ -83,8 +87,35 @@ def test_events_for_a_model_of_built_graphs_are_built_in_the_same_way(folders: d
     assert other.content == {"source": "hitgraphs", "path": folders["helix"]}
 
 
-def test_a_damaged_record_is_the_readers_fault(tmp_path: Path) -> None:
-    (tmp_path / "metadata.json").write_text("[]")
+DAMAGED = {
+    "[]": "isn't a file of the command `data`; allowed: source and options",
+    '{"source": "trackml"': "is not JSON",
+    '{"source": "trackml"}': "isn't a file of the command `data`; allowed: source and options",
+    '{"source": 3, "options": {}}': "isn't a file of the command `data`; allowed: source and options",
+    '{"source": "trackml", "options": []}': "isn't a file of the command `data`; allowed: source and options",
+    '{"source": "nothing", "options": {}}': "source is 'nothing'; allowed: acorn, acts, colliderml,",
+}
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_damaged_or_unknown_record_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "metadata.json").write_text(text)
     (tmp_path / "a_g000.npz").write_bytes(b"")
-    spec = {"source": "trackml", "path": str(tmp_path)}
-    assert as_built(spec) == (spec, ())
+    for read in (
+        lambda: as_built({"source": "trackml", "path": str(tmp_path)}),
+        lambda: as_built({"source": "triplets", "of": {"source": "trackml", "path": str(tmp_path)}}),
+        lambda: load_experiment("trackml", {"data.path": str(tmp_path)}),
+    ):
+        with pytest.raises(InputError) as error:
+            read()
+        (fault,) = error.value.faults
+        assert fault.startswith(f"{tmp_path / 'metadata.json'}: {DAMAGED[text]}")
+
+
+def test_a_source_of_your_own_may_have_such_a_file(tmp_path: Path) -> None:
+    with restored(SOURCES):
+        source(Plain)(lambda options: toy.load(ToyOptions()))
+        (tmp_path / "metadata.json").write_text("[]")
+        (tmp_path / "a_g000.npz").write_bytes(b"")
+        spec = {"source": Plain.source, "path": str(tmp_path)}
+        assert as_built(spec) == (spec, ())

@@ -125,3 +125,16 @@ def test_from_a_search_to_a_submission(tables, tmp_path, capsys):
     assert predict.main([str(run), "--data", str(tables), "--output", str(out)]) == 0
     rates = [tracks[f"colliderml_{name}"] for name in ("efficiency", "fake_rate", "duplicate_rate")]
     assert rates == pytest.approx(scored(pq.read_table(out / "submission.parquet"), tables))
+
+
+def test_in_many_sectors_the_rates_are_those_of_the_submission(tables, tmp_path, capsys):
+    """Sectors that have hits and no edge are scored too: of their noise the benchmark makes a particle."""
+    data, out = {**DATA, "path": str(tables), "phi_sectors": 16, "eta_sectors": 8}, tmp_path / "out"
+    model(tmp_path / "m", data)
+    assert any(len(graph.x) and not graph.num_edges for graph in load_dataset(data).graphs)
+    assert evaluate.main([str(tmp_path / "m"), "--data", str(tables), "--json"]) == 0
+    tracks = json.loads(capsys.readouterr().out)["tracks"]
+    assert predict.main([str(tmp_path / "m"), "--data", str(tables), "--output", str(out)]) == 0
+    table = pq.read_table(out / "submission.parquet")
+    rates = [tracks[f"colliderml_{name}"] for name in ("efficiency", "fake_rate", "duplicate_rate")]
+    assert rates == pytest.approx(scored(table, tables))

@@ -22,11 +22,13 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.literals import frozen, thawed
 from archioptrx.graphs.parameter_count import count_parameters
-from archioptrx.graphs.signatures import Shape, Width
+from archioptrx.graphs.signatures import SIGNATURES, Shape, Width
 from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, EDGE_KEYWORDS, REQUIRED, PerceptronWidths
+from archioptrx.graphs.signatures.domains import Kind
 from archioptrx.graphs.steps import DataType, Step
 from archioptrx.networks.blocks import ForwardPass, Topology, Value, build
 from archioptrx.sampling.samplers import RandomSampler
+from archioptrx.sampling.samplers.features import graph_features
 from archioptrx.sampling.search_space import Grid, SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 
@@ -103,6 +105,35 @@ def test_each_class_is_a_block(name: str, edge_input: bool) -> None:
     rows = [value.requires_grad_() for value in values]
     result(module, graph, rows).square().sum().backward()
     assert all(value.grad is not None for value in rows[:1])
+
+
+def variants(name: str, edge_input: bool) -> list[dict[str, Any]]:
+    """Arguments of a class that a function graph may have: each switch turned, each choice taken."""
+    facts, least, (inputs, output) = CONVOLUTIONS[name], arguments(name, edge_input), shapes(name, edge_input)
+    *before, after = (Kind(shape.domain, Width.of(shape.width)) for shape in (*inputs, output))
+    given = [least]
+    for parameter in facts.arguments:
+        values: list[Any] = [not parameter.default] if bool in parameter.types else [*parameter.choices]
+        listed = list in parameter.types and str not in parameter.types
+        given += [least | {parameter.name: [value] if listed else value} for value in values]
+    faults = SIGNATURES["pyg"].faults
+    return [some for some in given if not list(faults(before, after, {"conv": name, "arguments": frozen(some)}))]
+
+
+@pytest.mark.parametrize(("name", "edge_input"), cases())
+def test_each_class_learns_from_graphs_of_few_hits(name: str, edge_input: bool) -> None:
+    """Whatever its arguments: without hits, of one hit, without edges, with one edge."""
+    inputs, output = shapes(name, edge_input)
+    for given in variants(name, edge_input):
+        module = build("pyg", inputs, output, {"conv": name, "arguments": given, "direction": "in"}).double()
+        for hits, edges in ((0, 0), (1, 0), (2, 0), (2, 1), (6, 20)):
+            graph, values = event(3, hits, edges, name, edge_input)
+            learned = result(module, graph, [value.requires_grad_() for value in values])
+            assert bool(torch.isfinite(learned).all()), given
+            if learned.requires_grad:
+                learned.square().sum().backward()
+            numbers = [row.grad for row in [*module.parameters(), *values] if row.grad is not None]
+            assert all(bool(torch.isfinite(row).all()) for row in numbers), given
 
 
 @pytest.mark.parametrize("direction", ["in", "out", "together"])
@@ -194,6 +225,24 @@ def space(*hidden: int) -> SearchSpace:
         ]),
         ("{conv: {SAGEConv: {aggr: [mean, mux]}}}", [r"aggr: is \['mean', 'mux'\]; .*did you mean mul\?\); or a list"]),
         ("{conv: {SAGEConv: {aggr: []}}}", [r"aggr: is \[\]; allowed: add"]),
+        ("{conv: {GATConv: {negative_slope: .nan, dropout: .inf}}}", [
+            "GATConv: dropout: is inf; allowed: a finite number from 0 below 1",
+            "GATConv: negative_slope: is nan; allowed: a finite number",
+        ]),
+        *(
+            (f"{{conv: {{PNAConv: {{aggregators: [mean], scalers: [identity], deg: {deg}}}}}}}", [fault])
+            for deg, fault in {
+                "[0]": "PNAConv has no hit with an edge in deg; allowed: a list whose item k",
+                "[5]": "PNAConv has no hit with an edge in deg",
+                "[5, 0, 0]": "PNAConv has no hit with an edge in deg",
+                "[0, 10000000000000000]": "PNAConv has 10000000000000000 hits in deg; allowed: .* fewer than",
+                "[]": r"PNAConv: deg: is \[\]",
+                "[.nan]": r"PNAConv: deg: is \[nan\]",
+                "[-1, 3]": r"PNAConv: deg: is \[-1, 3\]",
+            }.items()
+        ),
+        ("{conv: {ClusterGCNConv: {add_self_loops: false}}}", ["ClusterGCNConv fails with add_self_loops: false"]),
+        ("{conv: {FeaStConv: {add_self_loops: false}}}", ["FeaStConv fails with add_self_loops: false on events with"]),
         ("{conv: [GCNConv]}", [r"conv: is \['GCNConv'\]; allowed: a text or a mapping"]),
         ("{conv: GCNConv, arguments: 3}", ["arguments: is 3; allowed: a mapping"]),
         ("{conv: {GATConv: 3}}", [r"conv: is \{'GATConv': 3\}, no convolution"]),
@@ -219,11 +268,28 @@ def test_every_fault_of_a_file_is_reported() -> None:
     with pytest.raises(InputError) as caught:
         graph_of(text, "{conv: GCNConv, layers: 3}")
     assert [fault.split(": ")[1] for fault in caught.value.faults] == [
-        "functions.weigh.inputs", "functions.spread.params.layers",
+        "functions.weigh.inputs", "functions.spread.params.layers", "functions.weighted",
     ]  # fmt: skip
     with pytest.raises(InputError) as caught:
         graph_of(text.replace("doublett", "doublet"), "{conv: XConv}")
     assert [fault.split(": ")[1] for fault in caught.value.faults] == ["functions.spread", "functions.weighted"]
+
+
+def test_a_wrong_direction_hides_no_other_fault() -> None:
+    """Neither of the same function, nor of others, nor data nodes that lead nowhere."""
+    text = GRAPH.replace(
+        "output: x, params: {conv: GCNConv}}\n  classify", "output: x, params: {conv: XConv}}\n  classify"
+    )
+    text = text.replace("  score: {", "  spare: {domain: node, width: 3}\n  score: {")
+    with pytest.raises(InputError) as caught:
+        graph_of(text, "{conv: {GATConv: {heads: two}}, direction: up}")
+    assert [fault.removeprefix("mine.yaml: ").split("; ")[0] for fault in caught.value.faults] == [
+        "functions.spread.params.direction: is 'up'",
+        "functions.spread: GATConv: heads: is 'two'",
+        "functions.weighted: conv: XConv makes edges of its own to the nearest neighbours, instead of those of the "
+        "event",
+        "data.spare: can't be made from the sources: nothing produces it",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -291,6 +357,20 @@ def test_ways_to_write_one_class_are_one_architecture() -> None:
     assert len({plain, *lists, *(graph.fingerprint for graph in others)}) == 6
 
 
+def test_an_activation_of_weights_that_are_not_there_is_no_part_of_a_network() -> None:
+    plain, other = one(conv="GCNConv"), one(conv="GCNConv", edge_activation="none")
+    assert other.fingerprint == plain.fingerprint and graph_features(other) == graph_features(plain)
+    types = (DataType("hits", "node", Width.of("hits"), "x"), DataType("e", "edge", Width.of("e"), "edge_weight"),
+             DataType("x", "node", Width.of(8)))  # fmt: skip
+    weighted = {
+        ComputationGraph(
+            types, ("hits", "e"), (Step("conv", "pyg", (0, 1), "x", params, "conv"),), (), (2,)
+        ).fingerprint
+        for params in ((), (("edge_activation", "none"),))
+    }
+    assert len(weighted) == 2
+
+
 def test_count_of_both_directions() -> None:
     for direction, sets in (("both", 2), ("in", 1), ("together", 1)):
         graph = one(conv="SAGEConv", direction=direction)
@@ -300,10 +380,12 @@ def test_count_of_both_directions() -> None:
 
 
 def test_an_architecture_reports_all_faults() -> None:
-    graph = one(conv="GATConv", arguments={"heads": "two", "colour": 1})
+    content = one(conv="GATConv", arguments={"heads": "two", "colour": 1}).to_dict()
+    content["steps"][0]["params"]["direction"] = "up"
     with pytest.raises(InputError) as caught:
-        Architecture.from_dict({"graph": graph.to_dict()}, "mine.yaml")
+        Architecture.from_dict({"graph": content}, "mine.yaml")
     assert [fault.split("; ")[0] for fault in caught.value.faults] == [
+        "mine.yaml: graph: x0 = conv: direction is 'up'",
         "mine.yaml: graph: x0 = conv: GATConv: colour: is no argument",
         "mine.yaml: graph: x0 = conv: GATConv: heads: is 'two'",
     ]

@@ -20,14 +20,17 @@ from exported import TYPES, WHOLE, chain, saved, step, take
 from numpy.typing import NDArray
 
 from archioptrx.commands import export
+from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.doublets import ACORN_FEATURES
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.models.export import EXPORTERS
 from archioptrx.models.export.check import random_event
+from archioptrx.models.export.form import Scaled
 from archioptrx.models.export.script_file import loaded
 from archioptrx.models.export.trained import Take
+from archioptrx.models.export.triton import config
 from archioptrx.models.inference import transform
 
 LIMIT = 1e-5
@@ -256,6 +259,22 @@ def test_triton_finds_what_its_configuration_says(exports: tuple[Take, Path]) ->
         assert_close(output, logits_of(plan, x.astype(np.float64) * scales, edges))
     other = (folder / "torch" / "config.pbtxt").read_text()
     assert 'platform: "pytorch_libtorch"' in other and 'name: "torch"' in other
+
+
+@pytest.mark.parametrize("kind", ["triton", "triton_torchscript"])
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "a\x1bb"])
+def test_a_name_that_needs_escapes_is_no_name_of_a_triton_model(kind: str, name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--output: the folder's name is .*; allowed: a name without quotes, backsl"):
+        EXPORTERS.get(kind)(take(NO_GEOMETRY, {}, COLUMNS), tmp_path / name)
+    assert not any(tmp_path.iterdir())
+
+
+def test_names_in_comments_of_a_configuration_stay_in_their_line() -> None:
+    columns = replace(COLUMNS, node_features=("r", "φ", "z", 'a\nname: "b"\r\x85\u2028c'))
+    plan = take(NO_GEOMETRY, {}, columns)
+    form = Scaled((0, 1, 2, 3), (1.0, 1.0, 1.0, 1.0), edges=False)
+    lines = re.split(r"[\r\n\x85\u2028]", config(plan, form, "model", "onnxruntime_onnx"))
+    assert [line.split(":")[0] for line in lines if "name" in line and not line.startswith(("#", " "))] == ["name"]
 
 
 def test_a_network_without_features_of_edges_has_two_inputs(tmp_path: Path) -> None:

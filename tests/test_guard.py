@@ -73,9 +73,17 @@ def test_truth_of_either_direction_makes_a_pair_true_in_any_order(seed, forward)
     edges = hits()["edge_index"]
     both = np.concatenate([edges, edges[::-1]], axis=1)[:, order]
     truth = np.concatenate([hits()["y"] * forward, hits()["y"] * (not forward)])[order]
-    graph, repairs = repaired(edge_index=both, y=truth, edge_weight=np.arange(6.0)[order])
-    assert graph.y.sum() == 2
-    assert sorted(graph.edge_weight.tolist()) == [3, 4, 5], "the larger weight"
+    mask = np.array([forward, True, False, not forward, False, True])[order]
+    graph, repairs = repaired(edge_index=both, y=truth, edge_weight=np.arange(6.0)[order], edge_mask=mask)
+    pairs = map(tuple, graph.edge_index.T.tolist())
+    fields = zip(graph.y.tolist(), graph.edge_weight.tolist(), graph.edge_mask.tolist(), strict=True)
+    # Of a true pair that of its true direction, of the false one the larger of both.
+    weights = (0, 1) if forward else (3, 4)
+    assert dict(zip(pairs, fields, strict=True)) == {
+        (0, 1): (1, weights[0], True),
+        (1, 2): (1, weights[1], forward),
+        (0, 3): (0, 5, True),
+    }
     assert repairs == {"joined_edges": 3, "one_sided_truth": 2}
 
 

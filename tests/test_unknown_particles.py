@@ -200,3 +200,13 @@ def test_an_event_of_unknown_momenta_is_not_written_as_trackml(tmp_path):
     event = barrel_event(1)
     with pytest.raises(InputError, match="the momentum of a particle isn't known; allowed"):
         write_event(replace(event, momentum=np.full_like(event.momentum, math.nan)), tmp_path)
+
+
+def test_a_metric_of_your_own_sees_which_pt_is_unknown(tmp_path):
+    graphs = unlisted(tmp_path).graphs
+    for graph in (*graphs, batch_graphs(list(graphs))):
+        known, index = graph.known_pt(), graph.particle_index
+        unknown = graph["particles"][index, PARTICLE_COLUMNS.index("pt")].isnan()
+        assert unknown.any() and known.isnan().equal(unknown)
+        assert (graph.pt[unknown] == 0).all() and known[~unknown].equal(graph.pt[~unknown])
+        assert (known[graph.pid == 0] == 0).all()

@@ -21,10 +21,14 @@ from archioptrx.data.options.building import options_text
 from archioptrx.models.predictions import PREDICTION_WRITERS
 
 if TYPE_CHECKING:
+    from archioptrx.data.dataset import Metadata
     from archioptrx.data.hitgraph import HitGraph
     from archioptrx.models.model_folder import TrainedModel
     from archioptrx.models.predictions.prediction import Prediction
     from archioptrx.tasks.task import Task
+
+RULES = "acorn_config"
+"""Option with acorn's rules, which say what is learned."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     data = description(model, args.data, args.skip_bad)
     writer, options = writer_of(data)
     dataset = data.load(like=model.metadata)
-    warn_of_kind(str(args.data), model.metadata, dataset.metadata)
+    warn_of_kind(str(args.data), without_rules(model.metadata), dataset.metadata)
     counts: Counter[str] = Counter()
     results = counted(predictions(model, task, dataset.graphs), counts)
     with new_folder(args.output) as fresh:
@@ -91,10 +95,15 @@ def description(model: TrainedModel, path: str, skip_bad: bool) -> DataDescripti
     Rules of acorn say what is learned, and hard cuts leave out edges: without them every edge of a file has a score.
     """
     data = model.provenance.data.made_by(model.metadata).at(str(Path(path).expanduser()))
-    if data.source == "acorn" and "acorn_config" in data.content:
-        data = data.but(acorn_config=None)
+    if data.source == "acorn" and RULES in data.content:
+        data = data.but(**{RULES: None})
     names = [field.name for field in fields(options_of(data.source))]  # type: ignore[arg-type]
     return without_truth(data.but(skip_bad=True) if skip_bad and "skip_bad" in names else data)
+
+
+def without_rules(metadata: Metadata) -> Metadata:
+    """Metadata without acorn's rules: predictions leave these out for any data."""
+    return replace(metadata, options={key: value for key, value in metadata.options.items() if key != RULES})
 
 
 def without_truth(data: DataDescription) -> DataDescription:

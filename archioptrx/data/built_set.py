@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archioptrx.core.errors import InputError
-from archioptrx.core.reading import read_json
-from archioptrx.data.options import OF, description
+from archioptrx.core.errors import InputError, did_you_mean
+from archioptrx.core.reading import parse_json, reading
+from archioptrx.data.options import OF, SOURCES, description
 
 METADATA = "metadata.json"
 """File that such a folder has beside its graphs."""
@@ -36,15 +36,22 @@ class BuiltSet:
 
     @classmethod
     def at(cls, path: object) -> BuiltSet | None:
-        """The record of a folder; None: the path is no such folder."""
+        """The record of a folder; None: the path is no such folder.
+
+        Raises
+        ------
+        InputError
+            The record is damaged.
+        """
         file = Path(str(path)).expanduser() / METADATA
         if not isinstance(path, str) or not file.is_file() or next(file.parent.glob("*.npz"), None) is None:
             return None
-        try:
-            content = read_json(file)
-            return cls(str(content["source"]), dict(content["options"]))
-        except (InputError, ValueError, KeyError, TypeError):  # the reader says what is wrong with it
-            return None
+        with reading(str(file)):
+            content = parse_json(file.read_bytes(), str(file))
+        source, options = (content.get(key) for key in ("source", "options")) if isinstance(content, dict) else (0, 0)
+        if not isinstance(source, str) or not isinstance(options, dict):
+            raise InputError(f"{file}: isn't a file of the command `data`; allowed: source and options")
+        return cls(source, options)
 
 
 def as_built(content: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -52,11 +59,22 @@ def as_built(content: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...
 
     The folder takes the place of the source that it was made from, `of` included, and of any source that reads other
     files at the same path.
+
+    Raises
+    ------
+    InputError
+        The folder's record is damaged, or names a source that isn't known.
     """
     innermost = content
     while isinstance(inner := _inner(innermost), Mapping):
         innermost = inner
-    built = BuiltSet.at(innermost.get("path"))
+    try:
+        built = BuiltSet.at(innermost.get("path"))
+    except InputError:
+        # The reader of such folders says more. A user's source may have a file of this name that means something else.
+        if innermost.get("source", READER) in (READER, *SOURCES.own()):
+            return dict(content), ()
+        raise
     if built is None:
         return dict(content), ()
     return _replaced(content, built, innermost)
@@ -75,6 +93,9 @@ def _replaced(
         return {**content, OF: changed}, notes
     if content.get("source", READER) == READER:
         return dict(content), ()
+    if built.source not in SOURCES:
+        file = Path(str(innermost["path"])).expanduser() / METADATA
+        raise InputError(f"{file}: source is {built.source!r:.60}; {did_you_mean(built.source, SOURCES)}")
     reading = {key: innermost[key] for key in READING if key in innermost}
     asked = {key: value for key, value in content.items() if key not in (*READING, "source", OF)}
     notes = tuple(

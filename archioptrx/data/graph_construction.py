@@ -103,7 +103,7 @@ class _Hits:
 
 
 def build(event: Event, cuts: Cuts, metadata: Metadata, detector: DetectorLayers = TRACKML) -> BuiltEvent:
-    """Build the graphs of one event: one, or one of each sector that has an edge; where none has, of each with hits.
+    """Build the graphs of one event: one, or one of each sector that has hits.
 
     Sectors are numbered φ first: number in φ times `eta_sectors` plus number in η. The event's volumes and layers are
     those of the `detector`.
@@ -139,8 +139,8 @@ def build(event: Event, cuts: Cuts, metadata: Metadata, detector: DetectorLayers
         per_edge["edge_weight"] = _weights(hits.particle, edges, y, cuts)
     per_hit = _per_hit(event, table, hits, cuts)
     graphs = []
-    # An event without an edge is still one: its hits are of no track, and its particles are lost.
-    for number in _numbers_of(sector, edges):
+    # A sector without an edge is still one: its hits are of no track, and its particles are lost.
+    for number in _numbers_of(sector):
         keep, within = sector == number, sector[edges[0]] == number
         content = {k: v[keep] for k, v in per_hit.items()} | {k: v[within] for k, v in per_edge.items()}
         content["edge_index"] = (np.cumsum(keep) - 1)[edges[:, within]]
@@ -234,9 +234,9 @@ def _sectors(nodes: Floats, cuts: Cuts) -> Ints:
     return number if cuts.eta_max is None else np.where(np.abs(eta) <= cuts.eta_max, number, -1)
 
 
-def _numbers_of(sector: Ints, edges: Ints) -> list[int]:
-    """Sectors that become graphs, one at least. Shapes: sector [N], edges [2, E]."""
-    numbers: list[int] = np.unique(sector[edges[0]]).tolist() or np.unique(sector[sector >= 0]).tolist()
+def _numbers_of(sector: Ints) -> list[int]:
+    """Sectors that become graphs: those with hits, or the first one where none has. Shapes: sector [N]."""
+    numbers: list[int] = np.unique(sector[sector >= 0]).tolist()
     return numbers or [0]
 
 

@@ -56,6 +56,8 @@ LARGEST = float(np.finfo(np.float32).max)
 NOT_NEGATIVE = ("pt", "hit_weight", "edge_weight", "triplet_weight", "chain_hit_pt", "chain_hit_weight")
 SHARES = ("y", "y_triplet", "y_loss", "edge_mask", "triplet_mask")
 """Truth and masks: 0 or 1."""
+ANSWERS = ("edge_weight", "edge_mask")
+"""What belongs to the truth of an edge; none is negative."""
 PROBABILITIES = ("baseline", "triplet_baseline")
 
 
@@ -291,9 +293,13 @@ def _join_edges(content: Arrays, rank: Ints, directed: bool, repairs: dict[str, 
     repairs["turned_edges"] = 0 if directed else int((~outward_too[group]).sum())
     if "y" in content:
         repairs["one_sided_truth"] = _one_sided(content["y"] > 0, of, inwards, own)
+    y = content.get("y", np.zeros(len(of)))
+    # A pair that is true in one direction only has that one's weight and mask: the other's are those of a false edge.
+    agrees = y == _largest(y, of, len(keys))[of]
     for name in EDGE_FIELDS:
         if name in content and name != "edge_order":
-            content[name] = _largest(content[name], of, len(keys))[group]
+            values = content[name] * agrees if name in ANSWERS else content[name]
+            content[name] = _largest(values, of, len(keys))[group]
     if "edge_order" in content:
         content["edge_order"] = np.argsort(np.argsort(content["edge_order"][remaining]))
     pairs = edges[:, remaining]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
+
+from archioptrx.data.event import PARTICLE_COLUMNS
 
 NODE_FIELDS = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index", "embedding", "chain")
 EDGE_FIELDS = ("edge_attr", "y", "edge_order", "edge_weight", "edge_mask", "baseline")
@@ -20,6 +23,7 @@ PAIR_FIELDS = ("y_loss",)
 CHAIN_HIT_FIELDS = ("chain_hit_id", "chain_hit_pid", "chain_hit_pt", "chain_hit_weight", "chain_hit_z")
 SECTOR_IDS = 2**32
 """Numbers that are reserved for the hits of one sector, where a source doesn't name hits."""
+_PT = PARTICLE_COLUMNS.index("pt")
 
 
 class HitGraph(Data):
@@ -46,7 +50,8 @@ class HitGraph(Data):
     pos : float32 [N, 3]
         x, y, z in mm, in the frame of the φ sector.
     pt : float32 [N]
-        Transverse momentum of the hit's particle in GeV; 0 for noise, and where `particles` has NaN.
+        Transverse momentum of the hit's particle in GeV; 0 for noise, and where `particles` has NaN: `known_pt()` has
+        NaN there.
     edge_weight : float32 [E]
         Weight of each edge in the loss.
     edge_mask : bool [E]
@@ -141,6 +146,16 @@ class HitGraph(Data):
         pairs = torch.stack([torch.where(self.pid == 0, -1, event), self.pid], dim=1)
         noise = pairs.new_tensor([[-1, 0]])
         return torch.unique(torch.cat([noise, pairs]), dim=0, return_inverse=True)[1][1:]
+
+    def known_pt(self) -> Tensor:
+        """Transverse momentum of each hit's particle: `pt`, and NaN where there is a particle and it isn't known.
+
+        Shapes: -> float32 [N].
+        """
+        pt: Tensor = self.pt
+        if self.get("particles") is None or self.get("particle_index") is None:
+            return pt
+        return pt.masked_fill(self["particles"][self.particle_index, _PT].isnan(), math.nan)
 
 
 def _restore(content: Mapping[str, Any]) -> HitGraph:

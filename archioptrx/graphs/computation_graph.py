@@ -284,26 +284,31 @@ def name_stems(sources: Iterable[str], types: Iterable[str]) -> dict[str, str]:
 
 
 def _step_faults(graph: ComputationGraph, step: Step) -> Iterator[str]:
-    """Faults of a step's parameters; if there are none, of its domains; then of its widths and all of them together."""
+    """Faults of single parameters and of the domains; then, as far as these allow it, of widths and all parameters."""
     known = {parameter.name: parameter for parameter in step.signature.parameters}
-    faults = []
+    wrong = {}
     for key, value in step.params:
         if key not in known:
-            faults.append(f"{step.block} has no parameter {key}; {did_you_mean(key, known)}")
+            wrong[key] = f"{step.block} has no parameter {key}; {did_you_mean(key, known)}"
         elif not isinstance(value, Hyperparameter) and (fault := known[key].fault(thawed(value))):
-            faults.append(f"{key} {fault}")
+            wrong[key] = f"{key} {fault}"
+    yield from wrong.values()
     inputs, result = [graph.type_of(value) for value in step.inputs], graph.type[step.type]
+    kinds = [Kind(t.domain, t.width) for t in (*inputs, result)]
     if fault := step.signature.type_fault(tuple(t.domain for t in inputs), result.domain):
-        faults.append(f"{step.block} {fault}")
-    yield from faults
-    if faults:
+        yield f"{step.block} {fault}"
+        return
+    if wrong:
+        others = {key: value for key, value in step.params if key not in wrong}
+        yield from (
+            step.signature.faults_of(kinds[:-1], kinds[-1], others) if step.signature.can_leave_out(set(wrong)) else ()
+        )
         return
     try:
         width = step.signature.result_width(tuple(t.width for t in inputs), step.all_params)
     except InputError as error:
         yield str(error)
         return
-    kinds = [Kind(t.domain, t.width) for t in (*inputs, result)]
     yield from step.signature.faults_of(kinds[:-1], kinds[-1], dict(step.params))
     if width is not None and width != result.width:
         yield f"gives width {width}; allowed: {result.width}"

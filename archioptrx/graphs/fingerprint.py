@@ -198,6 +198,13 @@ def _ordered_twins(rows: Mapping[int, _Row]) -> dict[int, tuple[int, ...]]:
     return twins
 
 
+def _domains(graph: StepGraph, step: Step) -> tuple[str, ...]:
+    """Domains of a step's inputs."""
+    count = len(graph.sources)
+    types = [graph.sources[value] if value < count else graph.steps[value - count].type for value in step.inputs]
+    return tuple(graph.type[name].domain for name in types)
+
+
 def _rows(
     graph: StepGraph,
     back: Mapping[int, tuple[int, int]],
@@ -231,7 +238,8 @@ def _rows(
         own = step.per_pass and signature.has_weights and passes[index] > 1
         # The cache would take 1 and true for equal; inside a mapping they may mean different things.
         operation = _operation.__wrapped__ if signature.structured else _operation
-        text, colour = operation(signature, step.params, kind.domain, kind.width, own)
+        params = signature.effective(step.params, _domains(graph, step))
+        text, colour = operation(signature, params, kind.domain, kind.width, own)
         inputs = [alias[v] for v in step.inputs]
         value = count + index
         row = value + total if value in back else value

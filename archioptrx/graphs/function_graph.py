@@ -6,9 +6,9 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -101,22 +101,7 @@ class FunctionGraph:
     @cached_property
     def width(self) -> dict[str, Width]:
         """Symbolic width of each data node, declared or inferred; the width of a source is a symbol of its name."""
-        widths = {name: Width.of(name) for name in self.sources}
-        for node in self.data:
-            if node.name not in widths and node.width is not None:
-                widths[node.name] = Width.of(node.width)
-        changed = True
-        while changed:  # each round but the last infers one width or more, so this ends
-            changed = False
-            for function in self.functions:
-                if function.output in widths or not all(name in widths for name in function.inputs):
-                    continue
-                inputs = tuple(widths[name] for name in function.inputs)
-                width = function.signature.result_width(inputs, next(function.variants()))
-                if width is not None:
-                    widths[function.output] = width
-                    changed = True
-        return widths
+        return _widths(self, self.functions)
 
     @cached_property
     def hyperparameters(self) -> tuple[str, ...]:
@@ -202,21 +187,35 @@ class FunctionGraph:
 def faults(graph: FunctionGraph) -> list[str]:
     """All faults of a function graph, each as `path: what is wrong; allowed: …`.
 
-    There are three stages: names, types, reachable data nodes. Each needs a graph without faults of the stages before;
-    functions whose own names are right are checked in any case.
+    There are three stages: names, types, reachable data nodes. What a fault of one stage makes doubtful isn't judged
+    in the next: functions with wrong names or domains, widths that follow from them, and with these what is reachable.
     """
-    if name_faults := list(_name_faults(graph)):
-        return name_faults + [fault for function in graph.functions for fault in _own_faults(graph, function)]
-    for stage in (_type_faults, _reach_faults):
-        if stage_faults := list(stage(graph)):
-            return stage_faults
-    return []
+    name_faults, known = list(_name_faults(graph)), set(graph.node)
+    named = [f for f in graph.functions if f.block in SIGNATURES and {*f.inputs, f.output} <= known]
+    type_faults = list(_type_faults(graph, named, bool(name_faults)))
+    if name_faults or any(map(partial(_domain_fault, graph), named)):
+        return name_faults + type_faults
+    return type_faults + list(_reach_faults(graph))
 
 
-def _own_faults(graph: FunctionGraph, function: FunctionNode) -> Iterator[str]:
-    """Faults of a function that can be judged although another node has a wrong name."""
-    if function.block in SIGNATURES and {*function.inputs, function.output} <= set(graph.node):
-        yield from _function_faults(graph, function)
+def _widths(graph: FunctionGraph, functions: Sequence[FunctionNode]) -> dict[str, Width]:
+    """Width of each data node that is declared or that follows from these functions."""
+    widths = {name: Width.of(name) for name in graph.sources}
+    for node in graph.data:
+        if node.name not in widths and node.width is not None:
+            widths[node.name] = Width.of(node.width)
+    changed = True
+    while changed:  # each round but the last infers one width or more, so this ends
+        changed = False
+        for function in functions:
+            if function.output in widths or not all(name in widths for name in function.inputs):
+                continue
+            inputs = tuple(widths[name] for name in function.inputs)
+            width = function.signature.result_width(inputs, next(function.variants()))
+            if width is not None:
+                widths[function.output] = width
+                changed = True
+    return widths
 
 
 def _name_faults(graph: FunctionGraph) -> Iterator[str]:
@@ -274,42 +273,68 @@ def _width_text(width: object) -> str:
     return f"{{hyperparameter: {width.name}}}" if isinstance(width, Hyperparameter) else str(width)
 
 
-def _type_faults(graph: FunctionGraph) -> Iterator[str]:
-    function_faults = [fault for function in graph.functions for fault in _function_faults(graph, function)]
-    yield from function_faults
-    if function_faults:
-        return
+def _type_faults(graph: FunctionGraph, functions: Sequence[FunctionNode], incomplete: bool) -> Iterator[str]:
+    """Faults of the types of functions whose names are right; `incomplete`: there are others."""
+    own_faults = {function.name: list(_function_faults(graph, function)) for function in functions}
+    yield from itertools.chain.from_iterable(own_faults.values())
+    sound = [function for function in functions if not own_faults[function.name]]
     try:
-        widths = graph.width
+        widths = _widths(graph, sound)
     except InputError as error:  # the inference of widths met two inputs that don't fit together
         yield str(error)
         return
     for node in graph.data:
-        if node.name not in widths:
+        if node.name not in widths and not incomplete and len(sound) == len(functions):
             yield (
                 f"data.{node.name}.width: is missing and can't be inferred; "
                 "allowed: a whole number, target, {hyperparameter: NAME}"
             )
-    for function in graph.functions:
-        yield from _width_faults(graph, function, widths)
+    for function in functions:
+        if function in sound:
+            yield from _width_faults(graph, function, widths)
+        else:
+            yield from _further_faults(graph, function, widths)
+
+
+def _further_faults(graph: FunctionGraph, function: FunctionNode, widths: dict[str, Width]) -> Iterator[str]:
+    """Faults between the other parameters of a function, if nothing is wrong but texts and unknown names.
+
+    These are left out. A width may depend on them and isn't judged.
+    """
+    wrong = {key for key, value in function.params if list(_parameter_faults(function, key, value))}
+    nodes, possible = (*function.inputs, function.output), function.signature.can_leave_out(wrong)
+    if _domain_fault(graph, function) or not possible or not set(nodes) <= set(widths):
+        return
+    usual = replace(function, params=tuple((key, value) for key, value in function.params if key not in wrong))
+    kinds = [Kind(graph.node[name].domain, widths[name]) for name in nodes]
+    faults = (f for variant in usual.variants() for f in usual.signature.faults_of(kinds[:-1], kinds[-1], variant))
+    yield from dict.fromkeys(f"functions.{function.name}: {fault}" for fault in faults)
+
+
+def _domain_fault(graph: FunctionGraph, function: FunctionNode) -> str | None:
+    domains = tuple(graph.node[name].domain for name in function.inputs)
+    return function.signature.type_fault(domains, graph.node[function.output].domain)
 
 
 def _function_faults(graph: FunctionGraph, function: FunctionNode) -> Iterator[str]:
-    where, signature = f"functions.{function.name}", function.signature
-    domains = tuple(graph.node[name].domain for name in function.inputs)
-    if fault := signature.type_fault(domains, graph.node[function.output].domain):
-        yield f"{where}: {function.block} {fault}"
-    known = {parameter.name: parameter for parameter in signature.parameters}
+    """Faults of a function's domains and single parameters."""
+    if fault := _domain_fault(graph, function):
+        yield f"functions.{function.name}: {function.block} {fault}"
     for key, value in function.params:
-        if key not in known:
-            yield f"{where}.params.{key}: {function.block} has no such parameter; {did_you_mean(key, known)}"
-            continue
-        labels = [value_text(option) for option in value.options] if isinstance(value, Choice) else []
-        if len(set(labels)) < len(labels):
-            yield f"{where}.params.{key}.choice: has {', '.join(labels)}; allowed: each value once"
-        for option in value.options if isinstance(value, Choice) else (value,):
-            if not isinstance(option, Hyperparameter) and (fault := known[key].fault(thawed(option))):
-                yield f"{where}.params.{key}: {fault}"
+        yield from _parameter_faults(function, key, value)
+
+
+def _parameter_faults(function: FunctionNode, key: str, value: Any) -> Iterator[str]:
+    where, known = f"functions.{function.name}", {each.name: each for each in function.signature.parameters}
+    if key not in known:
+        yield f"{where}.params.{key}: {function.block} has no such parameter; {did_you_mean(key, known)}"
+        return
+    labels = [value_text(option) for option in value.options] if isinstance(value, Choice) else []
+    if len(set(labels)) < len(labels):
+        yield f"{where}.params.{key}.choice: has {', '.join(labels)}; allowed: each value once"
+    for option in value.options if isinstance(value, Choice) else (value,):
+        if not isinstance(option, Hyperparameter) and (fault := known[key].fault(thawed(option))):
+            yield f"{where}.params.{key}: {fault}"
 
 
 def _width_faults(graph: FunctionGraph, function: FunctionNode, widths: dict[str, Width]) -> Iterator[str]:

@@ -19,7 +19,6 @@ from archioptrx.tasks.classification_metrics import Bools, ClassifiedRows, Cut, 
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.metrics import metrics_of
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
-from archioptrx.tasks.parameters import PT
 from archioptrx.tasks.task import Task, TaskObjective, mean_loss
 from archioptrx.tasks.tracks.metrics import ETA_BINS, PT_BINS
 
@@ -247,7 +246,7 @@ class BinaryClassification(Task):
             values = [_eta(g.pos[outer]) for g, (_, outer) in zip(graphs, ends, strict=True)]
             columns.append(("eta", ETA_BINS, _joined(values)))
         if graphs and all(g.get("pt") is not None for g in graphs):
-            momenta = _joined([_pt(g, inner) for g, (inner, _) in zip(graphs, ends, strict=True)])
+            momenta = _joined([g.known_pt()[inner].double() for g, (inner, _) in zip(graphs, ends, strict=True)])
             if not np.isnan(momenta).any() or (momenta > 0).any():  # pT of 0, of noise, is left out where no other is
                 columns.append(("pt", PT_BINS, momenta))
         return columns
@@ -265,14 +264,6 @@ class BinaryClassification(Task):
 
 def _joined(parts: Sequence[Tensor]) -> Any:
     return torch.cat([p.cpu().double() for p in parts]).numpy() if parts else np.zeros(0)
-
-
-def _pt(graph: HitGraph, hits: Tensor) -> Tensor:
-    """Transverse momentum of the particle of some hits; NaN where there is a particle, and it isn't known."""
-    momenta: Tensor = graph.pt[hits].double()
-    if graph.get("particles") is None or graph.get("particle_index") is None:
-        return momenta
-    return momenta.masked_fill(graph["particles"][graph.particle_index[hits], PT].isnan(), math.nan)
 
 
 def _eta(pos: Tensor) -> Tensor:

@@ -4,6 +4,9 @@ A column belongs to the hits, to the edges, or to the true edges (tracks): by th
 scheme, by its name where it is one of true edges in the older scheme, else by its length, in this order. What a true
 edge says holds for the edge at the place that `truth_map` (`track_to_edge_map`) names, without such a map for the edges
 of the same two hits; it doesn't hold for other edges. What hits say has to hold for both ends.
+
+A pair of hits that stands twice or in both directions is one edge later. So all of its copies have one answer: it is
+true if one of them is, and conditions hold for all where they hold for one, such as the one that the map names.
 """
 
 from __future__ import annotations
@@ -57,13 +60,13 @@ def edge_targets(content: Content, edges: Edges, truth: Bools, hits: int, rules:
     arrays: dict[str, Any] = {"edge_index": edges, "y": truth}
     mask = np.ones(edges.shape[1], np.bool_)
     if rules.weighting is not None:
-        weights = np.where(truth, 0.0, 1.0)
+        weights = np.where(columns.truth, 0.0, 1.0)
         for rule in rules.weighting:
             weights[columns.all_hold(rule.conditions)] = rule.weight
         mask = weights != 0
         arrays |= {"edge_weight": np.abs(weights), "y": truth & (weights >= 0)}
     if rules.target_tracks:
-        mask &= ~truth | columns.all_hold(rules.target_tracks)
+        mask &= ~columns.truth | columns.all_hold(rules.target_tracks)
     if rules.weighting is not None or rules.target_tracks:
         arrays["edge_mask"] = mask
     if rules.hard_cuts:
@@ -73,10 +76,18 @@ def edge_targets(content: Content, edges: Edges, truth: Bools, hits: int, rules:
 
 
 class _Columns:
-    """Columns of a file, by the names of both schemes, as truth values of edges."""
+    """Columns of a file, by the names of both schemes, as truth values of edges.
+
+    Attributes
+    ----------
+    truth : [E]
+        Truth of each edge's pair of hits.
+    """
 
     def __init__(self, content: Content, edges: Edges, truth: Bools, hits: int) -> None:
-        self._content, self._edges, self._truth, self._hits = content, edges, truth, hits
+        self._content, self._edges, self._hits = content, edges, hits
+        self._pairs = pair_keys(edges, hits)
+        self.truth = self._of_pairs(truth)
         tracks = array(content, "track_edges")
         self._tracks = np.zeros((2, 0), np.int64) if tracks is None else tracks.astype(np.int64)
 
@@ -86,7 +97,7 @@ class _Columns:
         for condition in conditions:
             name, holds = self._holds(condition)
             result &= self._of_edges(holds, name)
-        return result
+        return self._of_pairs(result)
 
     def hits_of_tracks(self, conditions: tuple[Condition, ...]) -> Bools:
         """Hits on true edges for which all conditions hold. Shapes: -> [N]."""
@@ -104,7 +115,7 @@ class _Columns:
         """The column that a condition names, and the rows of it for which the condition holds."""
         name, values = first(self._content, *_names(condition.name))
         if condition.name in ("y", "edge_y"):  # never the y of hits
-            name, values = "edge_y", self._truth
+            name, values = "edge_y", self.truth
         if values is None or values.ndim != 1:
             raise InputError(f"lacks {condition.name}, which a rule of acorn names; allowed: files with it")
         numbers, limits = values.astype(np.float64), np.asarray(condition.values)
@@ -130,13 +141,17 @@ class _Columns:
         result = np.zeros(self._edges.shape[1], np.bool_)
         _, places = first(self._content, *MAPS)
         if places is None:
-            return np.isin(pair_keys(self._edges, self._hits), pair_keys(self._tracks[:, holds], self._hits))
+            return np.isin(self._pairs, pair_keys(self._tracks[:, holds], self._hits))
         if places.shape != holds.shape or places.dtype.kind not in "iu":
             raise InputError(f"{MAPS[1]} is {places.dtype} {list(places.shape)}; allowed: whole numbers [{tracks}]")
         if ((places < -1) | (places >= len(result))).any():
             raise InputError(f"{MAPS[1]} points outside the {len(result)} edges; allowed: -1 … {len(result) - 1}")
         result[places[holds & (places >= 0)]] = True
-        return result
+        return self._of_pairs(result)
+
+    def _of_pairs(self, holds: Bools) -> Bools:
+        """Whether something holds for one of the edges of the same two hits. Shapes: [E] -> [E]."""
+        return np.isin(self._pairs, self._pairs[holds])
 
 
 def _names(name: str) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ def check_signature(signature: Signature) -> None:
     place = f"block {signature.name}"
     if BUNDLED.get(signature.name, signature) is not signature:
         raise InputError(f"{place}: is the name of a bundled block; allowed: another name")
-    always = ("accepts", "width", "irrelevant", "reads", "normal", "faults")
+    always = ("accepts", "width", "irrelevant", "idle", "reads", "normal", "faults")
     for name in (*always, "count", "leaves", "passes_on", "multiplies", "source"):
         rule, needed = getattr(signature, name), name in always
         if not callable(rule) and (needed or rule is not None):

@@ -88,6 +88,8 @@ class ConvolutionFacts:
         `arguments -> number`: parts of equal width that the result consists of.
     rule
         Faults beyond single arguments.
+    pairs_for_a_loss
+        Argument of a call: pairs of hits without an edge, which the class would draw for a loss of its own.
     reason
         Reason for which the block `pyg` can't have this class; "": it can.
     """
@@ -101,6 +103,7 @@ class ConvolutionFacts:
     keeps: bool = False
     parts: Callable[[Arguments], int] = _one
     rule: Rule = _no_rule
+    pairs_for_a_loss: str = ""
     reason: str = ""
 
     def argument(self, name: str) -> Parameter | None:
@@ -113,6 +116,8 @@ class ConvolutionFacts:
         return {name: value for name, value in values.items() if value is not REQUIRED}
 
 
+MOST_HITS = 10**15
+"""Upper limit of the hits in `deg`: products with numbers of edges stay in int64."""
 NUMBER, TEXT, SWITCH = (int,), (str,), (bool,)
 AGGREGATIONS = ("add", "max", "mean", "min", "mul", "softmax", "std", "sum", "var")
 """Ways to sum up messages. `lstm` isn't one: its result depends on the order of the edges."""
@@ -185,12 +190,28 @@ def _fa_rule(sizes: Sizes, arguments: Arguments) -> Iterable[str]:
         yield "needs a weight of edges with normalize: false"
 
 
+def _needed(name: str, why: str) -> Rule:
+    """The rule of a class that doesn't work without a switch."""
+
+    def rule(sizes: Sizes, arguments: Arguments) -> Iterable[str]:
+        if not arguments[name]:
+            yield f"fails with {name}: false {why}; allowed: {name}: true"
+
+    return rule
+
+
 def _gcn2_rule(sizes: Sizes, arguments: Arguments) -> Iterable[str]:
     if (arguments["theta"] is None) != (arguments["layer"] is None):
         yield "takes theta and layer together; allowed: both, or none"
 
 
 def _pna_rule(sizes: Sizes, arguments: Arguments) -> Iterable[str]:
+    # The class divides by the mean number of edges and by the mean of log(edges + 1).
+    allowed = f"a list whose item k is the number of hits with k edges, fewer than {MOST_HITS:,} in all"
+    if not any(arguments["deg"][1:]):
+        yield f"has no hit with an edge in deg; allowed: {allowed}"
+    elif sum(arguments["deg"]) >= MOST_HITS:
+        yield f"has {sum(arguments['deg'])} hits in deg; allowed: {allowed}"
     yield from _divided("towers")(sizes, arguments)
     number, towers = sizes.own.number, arguments["towers"]
     if arguments["divide_input"] and number is not None and number % towers:
@@ -255,7 +276,9 @@ CONVOLUTIONS: Mapping[str, ConvolutionFacts] = {
     "ChebConv": ConvolutionFacts(
         (_whole("K"), Parameter("normalization", TEXT, "sym", ("sym",)), BIAS, ADD), TWO, edges=WEIGHT,
     ),
-    "ClusterGCNConv": ConvolutionFacts((_number("diag_lambda", 0.0), LOOPS, BIAS, ADD), TWO),
+    "ClusterGCNConv": ConvolutionFacts(
+        (_number("diag_lambda", 0.0), LOOPS, BIAS, ADD), TWO, rule=_needed("add_self_loops", "in torch_geometric"),
+    ),
     "CuGraphGATConv": _CUGRAPH,
     "CuGraphRGCNConv": _CUGRAPH,
     "CuGraphSAGEConv": _CUGRAPH,
@@ -274,7 +297,9 @@ CONVOLUTIONS: Mapping[str, ConvolutionFacts] = {
         ("channels",), edges=WEIGHT, second=START, keeps=True, rule=_fa_rule,
     ),
     "FastRGCNConv": _EDGE_TYPES,
-    "FeaStConv": ConvolutionFacts((HEADS, LOOPS, BIAS, MEAN), TWO),
+    "FeaStConv": ConvolutionFacts(
+        (HEADS, LOOPS, BIAS, MEAN), TWO, rule=_needed("add_self_loops", "on events without edges"),
+    ),
     "FiLMConv": ConvolutionFacts((MEAN,), TWO),
     "FusedGATConv": _beyond("needs the package dgNN and a GPU"),
     "GATConv": ConvolutionFacts(
@@ -288,7 +313,9 @@ CONVOLUTIONS: Mapping[str, ConvolutionFacts] = {
     ),
     "GCN2Conv": ConvolutionFacts(
         (_number("alpha", minimum=0), Parameter("theta", (float, type(None)), None, minimum=0),
-         Parameter("layer", (int, type(None)), None, minimum=1), SHARED, CACHED, LOOPS, NORMALIZE, ADD),
+         Parameter("layer", (int, type(None)), None, minimum=1), SHARED, CACHED, LOOPS, NORMALIZE,
+         # Without max, min and mul: the class changes its result in place, and these have no gradients then.
+         Parameter("aggr", TEXT, "add", ("add", "mean", "softmax", "std", "sum", "var"))),
         ("channels",), edges=WEIGHT, second=START, keeps=True, rule=_gcn2_rule,
     ),
     "GCNConv": ConvolutionFacts(
@@ -312,7 +339,7 @@ CONVOLUTIONS: Mapping[str, ConvolutionFacts] = {
     ),
     "GMMConv": ConvolutionFacts(
         (_whole("kernel_size"), _switch("separate_gaussians", False), MEAN, ROOT, BIAS),
-        (*TWO, "dim"), edges=FEATURE, edges_needed=True,
+        (*TWO, "dim"), edges=FEATURE, edges_needed=True, rule=_needed("root_weight", "in torch_geometric"),
     ),
     "GPSConv": _beyond("wraps a convolution, and lets all hits of a batch attend to each other"),
     "GatedGraphConv": ConvolutionFacts(
@@ -390,7 +417,7 @@ CONVOLUTIONS: Mapping[str, ConvolutionFacts] = {
     "SplineConv": _beyond("needs the package pyg-lib, and features of edges from 0 to 1"),
     "SuperGATConv": ConvolutionFacts(
         (HEADS, CONCAT, SLOPE, DROPOUT, LOOPS, BIAS, Parameter("attention_type", TEXT, "MX", ("MX", "SD")), ADD),
-        TWO, parts=_heads,
+        TWO, parts=_heads, pairs_for_a_loss="neg_edge_index",
     ),
     "TAGConv": ConvolutionFacts((_whole("K", 3), BIAS, NORMALIZE, ADD), TWO, edges=WEIGHT),
     "TransformerConv": ConvolutionFacts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,6 +59,8 @@ class Parameter:
             return f"is {value!r}; {self.hint(value)}"
         if self.choices and isinstance(value, str) and value not in self.choices:
             return f"is {value!r}; {self.hint(value)}"
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"is {value!r}; {self.hint().replace('a number', 'a finite number')}"
         if isinstance(value, int | float) and not isinstance(value, bool):
             low = self.minimum is not None and not value >= self.minimum
             if low or (self.below is not None and not value < self.below):

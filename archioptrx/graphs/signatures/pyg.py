@@ -78,6 +78,11 @@ def _irrelevant(parameters: Mapping[str, Any]) -> set[str]:
     return {"edge_activation"} if facts is not None and facts.edges != WEIGHT else set()
 
 
+def _idle(inputs: Domains) -> set[str]:
+    """The squashing of weights, where there are none."""
+    return set() if "edge" in inputs else {"edge_activation"}
+
+
 def _width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -> Width | None:
     """The input's width for a class that keeps it; else any, that of the output's data node."""
     facts = CONVOLUTIONS.get(parameters["conv"]) if isinstance(parameters["conv"], str) else None
@@ -204,8 +209,8 @@ BLOCKS = {"pyg": (
             Parameter("direction", (str,), "both", DIRECTIONS),
             Parameter("edge_activation", (str,), "sigmoid", ("sigmoid", "none")),
         ),
-        passes_messages=True, irrelevant=_irrelevant, count=_count, source=convolution_source, normal=_normal,
-        faults=_faults,
+        passes_messages=True, irrelevant=_irrelevant, idle=_idle, count=_count, source=convolution_source,
+        normal=_normal, faults=_faults,
     ),
 )}  # fmt: skip
 """By the file of `archioptrx.networks.blocks` that implements them."""

@@ -30,6 +30,10 @@ def _nothing(parameters: Mapping[str, Any]) -> Iterable[str]:
     return ()
 
 
+def _none_idle(inputs: Domains) -> Iterable[str]:
+    return ()
+
+
 def _as_given(parameters: dict[str, Any]) -> dict[str, Any]:
     return parameters
 
@@ -91,6 +95,8 @@ class Signature:
         It leads from one set of nodes to another. All other blocks work on pooled nodes as they do on hits.
     irrelevant
         `parameters -> names of those without an effect`: they are no part of an architecture's identity.
+    idle
+        `input domains -> names of parameters` without an effect on such inputs: they are no part of it either.
     count
         Exact number of the block's weights: `(input shapes, output shape, parameters) -> number`; it returns None where
         only torch knows it.
@@ -132,6 +138,7 @@ class Signature:
     passes_messages: bool = False
     changes_nodes: bool = False
     irrelevant: Callable[[Mapping[str, Any]], Iterable[str]] = _nothing
+    idle: Callable[[Domains], Iterable[str]] = _none_idle
     count: Count | None = None
     leaves: Callable[[Mapping[str, Any]], int] | None = None
     passes_on: Callable[[Mapping[str, Any]], bool] | None = None
@@ -217,6 +224,15 @@ class Signature:
             return list(self.faults(inputs, output, self.complete(parameters)))
         except RAISED as error:
             return [f"{self.name} fails in its rule faults: {error_text(error)}"]
+
+    def effective(self, given: tuple[tuple[str, Any], ...], inputs: Domains) -> tuple[tuple[str, Any], ...]:
+        """Given parameters without those that have no effect on inputs of these domains."""
+        idle = set(self.idle(inputs))
+        return tuple(item for item in given if item[0] not in idle) if idle else given
+
+    def can_leave_out(self, wrong: set[str]) -> bool:
+        """Whether the other parameters can be judged without these wrong ones: unknown names, or texts of a list."""
+        return wrong.isdisjoint(parameter.name for parameter in self.parameters if not parameter.choices)
 
     def relevant(self, given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
         """The parameters that have an effect, sorted; identity depends on these."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from archioptrx.core.errors import InputError
 from archioptrx.core.files import new_folder
+from archioptrx.core.printing import printable
 from archioptrx.models.export import EXPORTERS
 from archioptrx.models.export.edge_scores import check_edge_scores, onnx_logits, scale_of, script_logits
 from archioptrx.models.export.form import Scaled, single
@@ -21,6 +23,7 @@ NAMES = {"x": "INPUT__0", "edge_index": "INPUT__1", "output": "OUTPUT__0"}
 @EXPORTERS.registering("triton")
 def export_onnx(take: Take, path: Path) -> str:
     """Write a folder of Triton's model repository with ONNX."""
+    _check_name(path)
     scaled, form = _scaled(take, "triton")
     content, error = onnx_logits(scaled, form, NAMES, False, "triton")
     return _write(scaled, form, path, ("onnxruntime_onnx", "model.onnx"), content, error)
@@ -29,9 +32,19 @@ def export_onnx(take: Take, path: Path) -> str:
 @EXPORTERS.registering("triton_torchscript")
 def export_torchscript(take: Take, path: Path) -> str:
     """Write a folder of Triton's model repository with TorchScript."""
+    _check_name(path)
     scaled, form = _scaled(take, "triton_torchscript")
     content, error = script_logits(scaled, form, False, "triton_torchscript")
     return _write(scaled, form, path, ("pytorch_libtorch", "model.pt"), content, error)
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a name that a text protobuf, and the address of a model, would have to escape."""
+    if any(sign in "\"'\\" or not sign.isprintable() for sign in path.name):
+        allowed = "allowed: a name without quotes, backslashes and control characters"
+        raise InputError(
+            f"--output: the folder's name is {path.name!r:.100}, and Triton's name of the model; {allowed}"
+        )
 
 
 def _scaled(take: Take, kind: str) -> tuple[Take, Scaled]:
@@ -59,11 +72,16 @@ def config(take: Take, form: Scaled, name: str, platform: str) -> str:
     """The text of `config.pbtxt`."""
     columns = zip(take.trained.metadata.node_features, form.scales, strict=True)
     facts = take.facts
+    comments = (
+        f"A network that ArchiOpTrX found: run {facts['run']}, fingerprint {facts['fingerprint']}.",
+        f"{NAMES['x']}: columns of hits, divided: {', '.join(f'{column} / {scale!r}' for column, scale in columns)}.",
+        f"{NAMES['edge_index']}: {facts['edge_index']}.",
+        f"{NAMES['output']}: their logits; the probability {facts['cut']:g} is {facts['cut_logit']:g}.",
+    )
+    # Names of runs and columns may have line breaks, which would end a comment.
+    about = "\n".join(f"# {printable(' '.join(text.splitlines()))}" for text in comments)
     return f"""\
-# A network that ArchiOpTrX found: run {facts["run"]}, fingerprint {facts["fingerprint"]}.
-# {NAMES["x"]}: columns of hits, divided: {", ".join(f"{column} / {scale!r}" for column, scale in columns)}.
-# {NAMES["edge_index"]}: {facts["edge_index"]}.
-# {NAMES["output"]}: their logits; the probability {facts["cut"]:g} is {facts["cut_logit"]:g}.
+{about}
 name: "{name}"
 platform: "{platform}"
 max_batch_size: 0

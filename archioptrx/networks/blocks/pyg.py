@@ -13,6 +13,7 @@ from archioptrx.core.errors import RAISED, GraphError, error_text
 from archioptrx.graphs.signatures import SIGNATURES, Shape
 from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, EDGE_KEYWORDS, WEIGHT, PerceptronWidths
 from archioptrx.graphs.signatures.pyg import constructor_arguments
+from archioptrx.networks.blocks.normal import BatchNorm
 from archioptrx.networks.blocks.registry import block
 from archioptrx.networks.blocks.value import ForwardPass, Value
 
@@ -71,6 +72,7 @@ class Convolution(nn.Module):
 
         try:
             made = getattr(pyg_nn, self.name)(**{name: _value(name, v) for name, v in self.arguments.items()})
+            _allow_one_row(made)
             made.eval()
             with torch.no_grad():
                 rows = [torch.ones(2, shape.width) for shape in inputs]
@@ -111,10 +113,24 @@ class Convolution(nn.Module):
         against = along.flip(0)
         if self.direction == "together":
             twice = {name: torch.cat([edges, edges]) for name, edges in features.items()}
-            result: Tensor = self.conv(*nodes, torch.cat([along, against], dim=1), **twice)
+            return self._convolved(self.conv, nodes, torch.cat([along, against], dim=1), twice)
+        result = self._convolved(self.conv, nodes, against if self.direction == "out" else along, features)
+        return result if self.back is None else result + self._convolved(self.back, nodes, against, features)
+
+    def _convolved(self, conv: Any, nodes: list[Tensor], edges: Tensor, features: Mapping[str, Tensor]) -> Tensor:
+        """Result of one convolution. It draws no pairs for a loss of its own, which fails where there are none."""
+        pairs = CONVOLUTIONS[self.name].pairs_for_a_loss
+        result: Tensor = conv(*nodes, edges, **features, **({pairs: edges[:, :0]} if pairs else {}))
+        return result
+
+
+def _allow_one_row(module: nn.Module) -> None:
+    """Let the batch normalisations inside a module take one row in training, as those of our own blocks do."""
+    for name, part in module.named_children():
+        if type(part) is nn.BatchNorm1d:
+            setattr(module, name, BatchNorm(part.num_features, part.eps, part.momentum, part.affine))
         else:
-            result = self.conv(*nodes, against if self.direction == "out" else along, **features)
-        return result if self.back is None else result + self.back(*nodes, against, **features)
+            _allow_one_row(part)
 
 
 def _value(name: str, value: Any) -> Any:

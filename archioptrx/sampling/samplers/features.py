@@ -58,7 +58,9 @@ def graph_features(graph: ComputationGraph) -> Features:
 
 def _first(graph: ComputationGraph) -> list[str]:
     labels = [f"source {graph.type[name].field} {graph.type[name].domain}" for name in graph.sources]
-    labels += [f"{graph.type[step.type].domain} {_operation(step.block, step.params)}" for step in graph.steps]
+    for step in graph.steps:
+        params = step.signature.effective(step.params, tuple(graph.type_of(value).domain for value in step.inputs))
+        labels.append(f"{graph.type[step.type].domain} {_operation(step.block, params)}")
     return labels
 
 
