@@ -302,6 +302,14 @@ def test_scores_that_mean_something_else_are_not_compared(models, tmp_path, caps
     assert any("different options of the task, so loss says nothing" in note for note in comparison.notes)
 
 
+def test_a_trial_is_known_by_its_number(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "experiment.yaml").touch()
+    assert compare.main(["run/7", "run/0007"]) == 2
+    assert "run/0007: stands twice; allowed: each once" in capsys.readouterr().err.splitlines()
+
+
 def test_a_file_and_a_folder_of_one_name_are_two_models(models, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(models["b"], tmp_path / "interaction")

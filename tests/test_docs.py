@@ -127,7 +127,7 @@ def test_the_search_space_shown_is_valid():
 def test_the_study_shown_is_valid():
     shown = next(yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", FILES, re.DOTALL) if "vary:" in text)
     study = parse_study({"name": "mine", **shown}, "files.md")
-    assert len(study.combinations) == 12
+    assert len(study.combinations) == 24
 
 
 def test_the_samplers_of_optuna_are_described():

@@ -261,7 +261,11 @@ def test_all_of_them_are_tried_whatever_initial_is(name):
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("proposals.jsonl", lambda lines: lines[:2], r"earlier_runs: .*: can't be read: KeyError: "),
+        (
+            "proposals.jsonl",
+            lambda lines: lines[:2],
+            r"trials.jsonl: line 3: proposal 2 isn't in proposals.jsonl",
+        ),
         ("trials.jsonl", lambda lines: [lines[0].replace('"decisions"', '"other"')], r"earlier_runs: .*: trial 0"),
         (
             "proposals.jsonl",
@@ -285,6 +289,21 @@ def test_the_winner_of_a_run_is_a_reference_that_can_be_varied(run, tmp_path):
     Architecture(best.graph, best.hyperparameters).save(tmp_path / "bare.yaml")
     (warning,) = prepare(small(references=[str(tmp_path / "bare.yaml")])).warnings
     assert warning.endswith("bare is tried, but samplers can't vary it, as its file has no decisions (trace)")
+
+
+def test_the_same_metric_with_a_price_or_in_the_other_direction_ranks_otherwise(run):
+    for objective, text in (
+        ({"metric": "auc", "cost": "latency"}, "auc (max, at a price of latency)"),
+        ({"metric": "auc", "mode": "min"}, "auc (min)"),
+    ):
+        setup = prepare(small(earlier_runs=[str(run)], sampler={"name": "gp"}, objective=objective))
+        (warning,) = setup.warnings
+        assert warning.endswith(f": its trials are ranked by auc (max), this one by {text}")
+
+
+def test_a_run_that_stands_twice_is_refused(run):
+    with pytest.raises(InputError, match=rf"^earlier_runs: {run}: stands twice; allowed: each once$"):
+        EarlierRuns.of(small(earlier_runs=[str(run), f"{run}/."]), True)
 
 
 def test_a_copy_that_is_gone_is_a_fault(second, tmp_path):
@@ -316,7 +335,7 @@ def test_a_search_with_another_metric_or_space_is_warned_of(run):
     known = {"earlier_runs": [str(run)], "sampler": {"name": "gp"}}
     assert prepare(small(**known)).warnings == ()
     (warning,) = prepare(small(**known, objective="purity_0.7")).warnings
-    assert warning == f"earlier_runs: {run}: its trials are ranked by auc, this one by purity_0.7"
+    assert warning == f"earlier_runs: {run}: its trials are ranked by auc (max), this one by purity_0.7 (max)"
     other = small(**known, function_graph="pooling")
     *_, warning = prepare(other).warnings
     count = len(EarlierRuns.of(other, True).rows)

@@ -264,6 +264,37 @@ def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
     assert not as_many.exhausted and "--resume" in final_text(as_many, enough), "nobody has asked for one more"
 
 
+def test_other_hyperparameters_of_a_reference_are_tried_when_no_architecture_is_left(tmp_path: Path) -> None:
+    mlp = {"block": "mlp", "params": {"layers": 1}}
+    graph = {
+        "name": "one",
+        "data": {
+            "hits": {"domain": "node", "field": "x"},
+            "x": {"domain": "node", "width": {"hyperparameter": "hidden"}},
+            "score": {"domain": "edge", "width": "target"},
+        },
+        "functions": {
+            "encode": {**mlp, "inputs": ["hits"], "output": "x"},
+            "classify": {**mlp, "inputs": ["x"], "output": "score"},
+        },
+        "sources": ["hits"],
+        "targets": ["score"],
+    }
+    space = {
+        "name": "one",
+        "hyperparameters": {"hidden": {"choice": [4, 8, 16]}},
+        "walk": {"max_walks": 1, "extra": [0]},
+    }
+    for name, content in (("graph", graph), ("space", space)):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    keys = {"function_graph": str(tmp_path / "graph.yaml"), "search_space": str(tmp_path / "space.yaml")}
+    first = searched(tmp_path / "first", small(**keys, budget__trials=1, training__epochs=1))
+    again = small(**keys, references=[str(first.folder.best)], budget__trials=9, training__epochs=1)
+    rows = searched(tmp_path / "again", again).folder.rows()
+    assert sorted(row["hyperparameters"]["hidden"] for row in rows) == [4, 8, 16]
+    assert len({row["fingerprint"] for row in rows}) == 1
+
+
 def test_time_stops_trials_with_the_score_they_have(tmp_path: Path) -> None:
     """The time is over when the first trial reports: the backend waits for it."""
     deadline = time.monotonic() + 1.0

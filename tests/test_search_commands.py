@@ -61,6 +61,7 @@ def test_another_sampler_has_none_of_the_files_options(tmp_path: Path) -> None:
             ((), {"name": "gp", "initial": 3}),
             (("--set", "sampler.pool=9"), {"name": "gp", "initial": 3, "pool": 9}),
             (("--sampler", "random"), {"name": "random"}),
+            (("--set", "sampler.name=random"), {"name": "random"}),
             (("--sampler", "evolution", "--set", "sampler.population=7"), {"name": "evolution", "population": 7}),
         ]
     ):

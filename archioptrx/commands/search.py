@@ -167,11 +167,11 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
         allowed = ", ".join(ON_RESUME)
         faults = [f"{name}: can't be changed on --resume; allowed: {allowed}, --backend, --address" for name in wrong]
     overrides = {option.key: value for option, value in named_options}
-    if args.sampler:
-        # Another sampler has other options: those of the file go, those of --set come.
-        overrides = {"sampler": {"name": args.sampler}, **overrides}
     options = {option.key: option.flag for option, _ in named_options}
     faults += read_assignments(args.set, overrides, options)
+    if args.sampler or "sampler.name" in overrides:
+        # Another sampler has other options: those of the file go, those of --set come.
+        overrides = {"sampler": {"name": args.sampler or overrides["sampler.name"]}, **overrides}
     if overrides.get("architecture"):
         if "function_graph" in overrides:
             graph, architecture = options["function_graph"], options["architecture"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, ReplayError, faults_at
 from archioptrx.core.files import Journal, Types, plain
 from archioptrx.core.reading import reading
@@ -25,6 +26,7 @@ from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers.base import Earlier
 from archioptrx.sampling.samplers.ranking import quantiles
 from archioptrx.sampling.samplers.variation import trace_in
+from archioptrx.training.objective import Objective
 
 FILE = "earlier.jsonl"
 ROW: dict[str, Types] = {"search": int, "run": str, "id": str, "epochs": int, "trace": dict, "graph": dict}
@@ -75,6 +77,9 @@ class EarlierRuns:
             if experiment.earlier_runs and not (run / FILE).is_file():
                 raise InputError(f"{run / FILE}: is missing; the folder has been changed")
             return cls(tuple(Journal(run / FILE, ROW).read()))
+        places = [Path(name).resolve() for name in experiment.earlier_runs]
+        again = dict.fromkeys(place for number, place in enumerate(places) if place in places[:number])
+        finish([f"earlier_runs: {place}: stands twice; allowed: each once" for place in again])
         rows = []
         for number, name in enumerate(experiment.earlier_runs, 1):
             folder = RunFolder(name)
@@ -105,12 +110,11 @@ def earlier_warnings(earlier: EarlierRuns, experiment: Experiment, space: Space,
         Run folder of a search that has begun; the other folders may be gone then, and nothing is said of their metrics.
     """
     warnings = []
-    ours = [goal.metric for goal in experiment.objective.goals]
     for name in () if run is not None else experiment.earlier_runs:
-        theirs = [goal.metric for goal in RunFolder(name).experiment().objective.goals]
-        if theirs != ours:
-            metrics = f"{', '.join(theirs)}, this one by {', '.join(ours)}"
-            warnings.append(f"earlier_runs: {name}: its trials are ranked by {metrics}")
+        theirs = RunFolder(name).experiment().objective
+        if theirs.goals != experiment.objective.goals:
+            ranked = f"{_goals_text(theirs)}, this one by {_goals_text(experiment.objective)}"
+            warnings.append(f"earlier_runs: {name}: its trials are ranked by {ranked}")
     for number in dict.fromkeys(row["search"] for row in earlier.rows):
         rows = [row for row in earlier.rows if row["search"] == number]
         if not any(_in(space, row) for row in rows):
@@ -119,6 +123,14 @@ def earlier_warnings(earlier: EarlierRuns, experiment: Experiment, space: Space,
                 "them, but none can be tried again or varied"
             )
     return warnings
+
+
+def _goals_text(objective: Objective) -> str:
+    """Goals of a search, with direction and price."""
+    return ", ".join(
+        f"{goal.metric} ({goal.mode}{f', at a price of {goal.price.metric}' if goal.price else ''})"
+        for goal in objective.goals
+    )
 
 
 def _in(space: Space, row: Mapping[str, Any]) -> bool:

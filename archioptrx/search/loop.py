@@ -231,9 +231,13 @@ class Trials:
         return SEEN if self._is_known(candidate) else self.rules.refuse(candidate)
 
     def _is_known(self, candidate: Candidate) -> bool:
-        """Whether a candidate was a trial. Samplers know that of their own proposals, but not of the references."""
+        """Whether a candidate was a trial. Samplers know that of their own proposals, but not of the references.
+
+        Once no new architecture is left, the sampler proposes known ones with other hyperparameters: references too.
+        """
+        by_architecture = self.rules.by_architecture and getattr(self.sampler, "by_architecture", True)
         return candidate.key in self._known or (
-            self.rules.by_architecture and candidate.fingerprint in self._reference_fingerprints
+            by_architecture and candidate.fingerprint in self._reference_fingerprints
         )
 
     def _line(

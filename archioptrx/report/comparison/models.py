@@ -100,11 +100,13 @@ def read_models(names: Sequence[str]) -> list[Trainings | Architecture]:
 
 
 def _twice(names: Sequence[str]) -> list[str]:
-    """Names that repeat an earlier model; a run and its `best/` are the same model."""
+    """Names that repeat an earlier model: a run and its `best/` are the same, and so are RUN/7 and RUN/0007."""
     paths: set[Path] = set()
     twice = []
     for name in names:
         path = Path(name).resolve()
+        if path.name.isdecimal() and not path.exists():
+            path = path.with_name(str(int(path.name)))
         path = path.parent if path.name == "best" and (path.parent / "experiment.yaml").is_file() else path
         if path in paths:
             twice.append(name)
