@@ -172,6 +172,15 @@ def test_a_resume_finds_what_would_give_other_scores(
     assert len(RunFolder(copy).rows()) == len(RunFolder(run).rows())
 
 
+def test_a_resume_finds_a_changed_space(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    file = copy / "search_space.yaml"
+    file.write_text(file.read_text() + "# a note\n")
+    complaints = faults(capsys, "--resume", str(copy), "--trials", "9")
+    assert complaints == [f"{file}: was changed since the search began; allowed: as it was, or a new search"]
+
+
 def test_a_budget_below_what_has_ended_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     complaints = faults(capsys, "--resume", str(run), "--trials", "3", "--backend", "local")
     assert complaints == ["--trials: is 3, but 5 trials have ended; allowed: 5 or more"]

@@ -196,7 +196,7 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
         path = args.output or next_folder(setup.experiment.name)
         folder = new_run(path, setup, events)
     else:
-        check_unchanged(folder, setup.experiment, events)
+        check_unchanged(folder, setup, events)
     result = None
     with folder.locked():
         if resumed:

@@ -180,7 +180,9 @@ def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
     widths = metadata.widths | target_symbols(task_of(experiment.task.options, experiment.objective).target_width)
     data = {"fingerprint": events.fingerprint, "split": splits.rule, "metadata": metadata.to_dict()}
     kept = {key: experiment.to_dict().get(key) for key in OF_SCORES}
-    record = environment(data={**data, "widths": widths}, seed=experiment.seed, experiment=kept)
+    record = environment(
+        data={**data, "widths": widths}, seed=experiment.seed, experiment=kept, files=setup.identity["files"]
+    )
     texts = {EARLIER_FILE: setup.earlier.text} if setup.earlier.rows else {}
     return RunFolder.create(path, setup.experiment, record, setup.files, texts)
 
@@ -189,18 +191,28 @@ OF_SCORES = ("task", "split", "training", "objective")
 """Keys of an experiment by which the scores of its trials are what they are; the data have a fingerprint."""
 
 
-def check_unchanged(folder: RunFolder, experiment: Experiment, events: Events) -> None:
-    """Raise InputError if the scores of a resumed search would mean something else than those it has.
+def check_unchanged(folder: RunFolder, setup: Setup, events: Events) -> None:
+    """Raise InputError if a resumed search would be another one than it began as.
 
-    Its data are others, or somebody changed the experiment in its folder.
+    Its data are others, or somebody changed the experiment or the space in its folder.
     """
     if folder.fingerprint() != events.fingerprint:
         raise InputError(f"{folder.path}: was searched on other data; allowed: the same data, or a new search")
-    began, now = folder.environment().get("experiment"), plain(experiment.to_dict())
+    record, now = folder.environment(), plain(setup.experiment.to_dict())
+    began, files = record.get("experiment"), record.get("files")
+    faults = []
     if isinstance(began, Mapping):  # a run of an earlier version has no such record
         changed = [key for key in OF_SCORES if key in began and now.get(key) != began[key]]
         place = folder.path / "experiment.yaml"
-        finish([f"{place}: {key}: was changed since the search began; allowed: {began[key]}" for key in changed])
+        faults = [f"{place}: {key}: was changed since the search began; allowed: {began[key]}" for key in changed]
+    if isinstance(files, Mapping):
+        of_now = setup.identity["files"]
+        names = [name for name in files if of_now.get(name) != files[name]]
+        faults += [
+            f"{folder.path / name}: was changed since the search began; allowed: as it was, or a new search"
+            for name in names
+        ]
+    finish(faults)
 
 
 def run_search(

@@ -143,7 +143,7 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
                 continue
             print(f"search {number} of {len(setups)}: {combination.name}", file=sys.stderr)
             run = folder.run(combination)
-            check_unchanged(run, setup.experiment, events(setup.experiment))
+            check_unchanged(run, setup, events(setup.experiment))
             before, begun = _seconds(run, setup.experiment), time.monotonic()
             try:
                 with run.locked():
