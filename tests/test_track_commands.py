@@ -45,8 +45,29 @@ def test_selection_of_particles(model, capsys):
 def test_for_reading(model, capsys):
     assert evaluate.main([str(model)]) == 0
     text = capsys.readouterr().out
-    head = "matching          efficiency  efficiency physics   fake rate  duplicate rate"
-    assert text.index("auc") < text.index("\ntracks\n") < text.index(head) < text.rindex("pT [GeV]")
+    head = "matching          efficiency  efficiency physics   fake rate  duplicate rate  completeness"
+    beside = "\ntracks                             this    ceiling\n"
+    assert text.index("auc") < text.index(beside) < text.index(head) < text.rindex("pT [GeV]")
+
+
+def test_the_ceiling_is_what_the_true_answers_reach(model, capsys):
+    """Toy events have every true edge; so only the way to tracks is between the answers and the particles."""
+    scores = scores_of(capsys, model)
+    ceiling = scores["ceiling"]
+    assert (ceiling["track_efficiency"], ceiling["track_fake_rate"], ceiling["track_completeness"]) == (1.0, 0.0, 1.0)
+    assert ceiling["particles"] == scores["tracks"]["particles"]
+    assert ceiling["track_efficiency"] > scores["tracks"]["track_efficiency"]
+    # Cuts that remove true edges: what is lost before the network shows in the ceiling.
+    options = (
+        "--set",
+        "data={source: helix, events: 9, particles: 20, slope_max: 0.0006, signal_pt: 0.1, seed: 3}",
+        "--epochs",
+        "1",
+    )
+    assert train.main(["message_passing", *options, "--output", f"{model}-lossy"]) == 0
+    capsys.readouterr()
+    ceiling = scores_of(capsys, f"{model}-lossy")["ceiling"]
+    assert 0 < ceiling["track_efficiency_physics"] < 0.9
 
 
 def test_faults(model, capsys):

@@ -45,7 +45,7 @@ def test_a_particle_in_two_halves():
     # but no track has more than half of its hits (4 of 8), so there is no double majority, and no score.
     scores = track_metrics([event([0, 0, 0, 0, 1, 1, 1, 1], [0] * 8)])
     assert scores["matching"]["single"] == {
-        "efficiency": 1.0, "efficiency_physics": 1.0, "fake_rate": 0.0, "duplicate_rate": 1.0,
+        "efficiency": 1.0, "efficiency_physics": 1.0, "fake_rate": 0.0, "duplicate_rate": 1.0, "completeness": 0.5,
     }  # fmt: skip
     assert scores["matching"]["double"]["fake_rate"] == 1.0
     assert scores["track_efficiency"] == scores["trackml_score"] == 0.0

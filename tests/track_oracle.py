@@ -53,7 +53,7 @@ def is_match(event: EventTracks, track: set[int], particle: int, matching: str, 
 
 
 def slow_rates(events: list[EventTracks], selection: Selection, matching: str) -> dict[str, float | None]:
-    technical, physics, again, fakes = [], [], [], []
+    technical, physics, again, fakes, shares = [], [], [], [], []
     for event in events:
         tracks = [track for track in tracks_of(event).values() if len(track) >= selection.min_hits]
         given_hits = [len(hits_of(event, particle)) for particle in range(len(event.hits))]
@@ -73,9 +73,16 @@ def slow_rates(events: list[EventTracks], selection: Selection, matching: str) -
                 count = sum(is_match(event, track, particle, matching, number) for track in tracks)
                 technical.append(count > 0)
                 again += [count - 1] if count else []
+                own = hits_of(event, particle)
+                shares += [
+                    Fraction(len(track & own), full)
+                    for track in tracks
+                    if is_match(event, track, particle, matching, number)
+                ]
     return {
         "efficiency": mean(technical),
         "efficiency_physics": mean(physics),
         "fake_rate": mean(fakes),
         "duplicate_rate": mean(again),
+        "completeness": mean(shares),
     }

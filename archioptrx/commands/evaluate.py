@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from archioptrx.data.hitgraph import HitGraph
 
 BIN_COLUMNS = ("edges", "triplets", "auc", "efficiency", "purity")
-RATES = ("efficiency", "efficiency_physics", "fake_rate", "duplicate_rate")
+RATES = ("efficiency", "efficiency_physics", "fake_rate", "duplicate_rate", "completeness")
 TRACK_COLUMNS = ("particles", "efficiency", "efficiency_physics", "duplicate_rate")
 BIN_UNITS = {"eta": "|η|", "pt": "pT [GeV]"}
 
@@ -83,11 +83,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **options: Any) -> dict[str, Any]:
-    """Scores of the tracks as a section of their own, where the task makes any and the data have particles."""
-    from archioptrx.tasks.tracks.scores import track_scores
+    """Scores of the tracks as a section of their own, where the task makes any and the data have particles.
 
-    scores = track_scores(options["task"], outputs, graphs, options["selection"], bins=True, whole=options["whole"])
-    return {"tracks": scores} if scores else {}
+    The ceiling are those of a network that answers every question of the task as the truth does.
+    """
+    from archioptrx.tasks.tracks.scores import track_numbers, track_scores
+
+    task, selection, whole = options["task"], options["selection"], options["whole"]
+    scores = track_scores(task, outputs, graphs, selection, bins=True, whole=whole)
+    if not scores:
+        return {}
+    perfect = [task.perfect(graph) for graph in graphs]
+    return {"tracks": scores, "ceiling": track_numbers(task, perfect, graphs, selection, whole)}
 
 
 def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
@@ -95,7 +102,9 @@ def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
     lines = [f"{len(graphs)} graphs, {len({graph.event for graph in graphs})} events", *_numbers(scores)]
     lines += _all_bins(scores, BIN_COLUMNS)
     if isinstance(tracks := scores.get("tracks"), Mapping):  # a task may have a number of that name
-        lines += ["", "tracks", *_numbers(tracks), "", *_table("matching", tracks["matching"].items(), RATES)]
+        lines += ["", f"{'tracks':28} {'this':>10} {'ceiling':>10}", *_beside(tracks, scores.get("ceiling", {}))]
+        lines += ["ceiling: with the true answer for every edge, hit or triplet of these graphs"]
+        lines += ["", *_table("matching", tracks["matching"].items(), RATES)]
         lines += _all_bins(tracks, TRACK_COLUMNS)
     return "\n".join(lines)
 
@@ -103,6 +112,12 @@ def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
 def _numbers(scores: Mapping[str, Any]) -> list[str]:
     single = {name: value for name, value in scores.items() if not isinstance(value, list | Mapping)}
     return [f"  {name:26} {_text(value, 5)}" for name, value in single.items()]
+
+
+def _beside(scores: Mapping[str, Any], ceiling: Mapping[str, Any]) -> list[str]:
+    """Lines of single numbers, with those of a perfect network beside them."""
+    single = {name: value for name, value in scores.items() if not isinstance(value, list | Mapping)}
+    return [f"  {name:26} {_text(value, 5):>10} {_text(ceiling.get(name), 5):>10}" for name, value in single.items()]
 
 
 def _text(value: float | None, digits: int) -> str:

@@ -255,7 +255,7 @@ class RunFolder:
             try:
                 for journal in journals:
                     journal.repair()
-                self.ended()  # what has been changed is found before anything is written
+                self._proposed_trials()  # a change is found before anything is written
                 yield self
             finally:
                 for journal in (*journals, self.epochs, self.learned, self.screened, self.measured):
@@ -276,17 +276,20 @@ class RunFolder:
         Raises
         ------
         InputError
-            A trial has no line in `proposals.jsonl`, where it stood before the trial began.
+            A trial was never proposed.
         """
+        return self._corrected(self._proposed_trials(), self.latencies())
+
+    def _proposed_trials(self) -> list[dict[str, Any]]:
+        """Lines of `trials.jsonl`. Raises InputError if one isn't in `proposals.jsonl`, where it stood before."""
         rows = self.trials.read()
         proposed = {line["proposal"] for line in self.proposals.read()}
         for number, row in enumerate(rows, 1):
             if row["proposal"] not in proposed:
-                lacks = (
-                    f"{self.trials.path}: line {number}: proposal {row['proposal']} isn't in {self.proposals.path.name}"
-                )
-                raise InputError(f"{lacks}; a file has been changed; allowed: both as the search wrote them")
-        return self._corrected(rows, self.latencies())
+                lacks = f"proposal {row['proposal']} isn't in {self.proposals.path.name}; a file has been changed"
+                allowed = "both as the search wrote them"
+                raise InputError(f"{self.trials.path}: line {number}: {lacks}; allowed: {allowed}")
+        return rows
 
     def retrainings(self) -> list[dict[str, Any]]:
         """Ended retrainings in the order of their ends, with the latencies of their trials."""

@@ -132,7 +132,7 @@ METRICS: Registry[Metric] = Registry(
         **dict.fromkeys(("auc", "average_precision", "accuracy", "efficiency", "purity"), _ROWS),
         **dict.fromkeys(("efficiency_0.7", "purity_0.7", "purity_at_efficiency_0.98"), _ROWS),
         **dict.fromkeys(("track_efficiency", "track_efficiency_physics"), _TRACKS),
-        **dict.fromkeys(("track_fake_rate", "track_duplicate_rate", "trackml_score"), _TRACKS),
+        **dict.fromkeys(("track_fake_rate", "track_duplicate_rate", "track_completeness", "trackml_score"), _TRACKS),
         **dict.fromkeys(("colliderml_efficiency", "colliderml_fake_rate", "colliderml_duplicate_rate"), _TRACKS),
     },
 )

@@ -232,12 +232,15 @@ def track_metrics(
         Tracks whose hits no particle made more than half of, of all tracks.
     `track_duplicate_rate`
         Single-majority tracks of selected particles beyond the first of each, for each particle that has one.
+    `track_completeness`
+        Share of the hits of the whole event of a particle that its track holds, mean over the single-majority tracks of
+        the particles of the technical efficiency.
     `trackml_score`
         See `Matched.score`.
     `tracks, particles`
         Tracks; particles that the technical efficiency counts.
     `matching`
-        The two efficiencies, fake rate and duplicate rate under each matching.
+        The two efficiencies, fake rate, duplicate rate and completeness under each matching.
     `pt, eta`
         Lists of bins, where they are asked for and the data have the quantity; of the particles that are known.
     And the user's own metrics of tracks.
@@ -334,6 +337,13 @@ def _duplicate_rate(tracks: FoundTracks) -> float | None:
     return tracks.matching["single"]["duplicate_rate"]
 
 
+@metric("track_completeness", of=TRACKS, headline=False)
+def _completeness_of_tracks(tracks: FoundTracks) -> float | None:
+    """Share of a particle's hits in its track, mean over the tracks of particles that count."""
+    mean = tracks.matching["single"]["completeness"]
+    return None if mean is None else min(1.0, mean)  # a sum of shares, rounded, may exceed their number
+
+
 @metric("trackml_score", of=TRACKS)
 def _trackml_score(tracks: FoundTracks) -> float | None:
     """Weight of the hits in the right tracks, of all weight."""
@@ -396,16 +406,26 @@ def _tracks_of_particles(matched: Matched, matching: str, side: str, min_hits: i
 
 
 def _counts(matched: Matched, matching: str, sides: dict[str, Bools], min_hits: int) -> Counts:
-    """Efficiencies, fake rate and duplicate rate under one matching; a fake matches the hits of no particle."""
+    """Efficiencies, fake rate, duplicate rate and completeness under one matching; a fake matches no particle."""
     counts = {side: _tracks_of_particles(matched, matching, side, min_hits)[chosen] for side, chosen in sides.items()}
     real = matched.by(matching, matched.hits_in_graphs)[matched.size >= min_hits]
     again = counts["technical"][counts["technical"] > 0] - 1
+    held, of_held = _completeness(matched, matching, sides["technical"], min_hits)
     return {
         "efficiency": (int((counts["technical"] > 0).sum()), len(counts["technical"])),
         "efficiency_physics": (int((counts["physics"] > 0).sum()), len(counts["physics"])),
         "fake_rate": (int((~real).sum()), len(real)),
         "duplicate_rate": (int(again.sum()), len(again)),
+        "completeness": (held, of_held),
     }
+
+
+def _completeness(matched: Matched, matching: str, chosen: Bools, min_hits: int) -> tuple[float, int]:
+    """Sum over the tracks of chosen particles of the share of the particle's hits that they hold, and their number."""
+    good = matched.by(matching, matched.hits_in_graphs) & (matched.size >= min_hits)
+    good &= np.append(chosen, False)[matched.particle]
+    shares = matched.shared[good] / matched.event.hits[matched.particle[good]]
+    return math.fsum(shares), len(shares)  # exact: the same in any order of the tracks
 
 
 def ratio(part: float, whole: float) -> float | None:
