@@ -128,13 +128,23 @@ def test_one_training_has_no_spread_of_seeds():
     assert over_seeds(single, resamples(1, 300, 0)) is single[0]
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_where_all_events_have_the_same_share_nothing_is_known_of_its_interval(share):
-    """Of 8 events of 26 rows, all of them right, the true share may well be 0.99: an interval 1 … 1 would not cover."""
-    same = replicate(lambda w: {"x": float(w @ np.full(8, share)) / w.sum()}, resamples(8, 100, 0), {"x": LOG_ODDS})[
+def equal_events(share, units):
+    """Share of right rows, of events that all have the same."""
+    right, rows = np.full(units, share * 26), np.full(units, 26.0)
+    return replicate(lambda w: {"x": float(w @ right) / float(w @ rows)}, resamples(units, 100, 0), {"x": LOG_ODDS})[
         "x"
     ]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.7, 0.9, 1.0])
+def test_where_all_events_have_the_same_share_nothing_is_known_of_its_interval(share):
+    """Of 8 events of 26 rows, all of them right, the true share may well be 0.99: an interval 1 … 1 would not cover."""
+    same = equal_events(share, 8)
     assert same.interval is None and same.spread is None
+    draws = resamples(3, 100, 0)
+    assert over_seeds([same] * 3, draws).interval is None, "trainings that all give the same"
+    for units in range(3, 14):  # sums are rounded
+        assert equal_events(share, units).interval is None
     assert same.minus(same).interval is None and same.minus(same).value == 0
 
 

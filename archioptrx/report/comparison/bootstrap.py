@@ -32,6 +32,8 @@ Numbers = Mapping[str, float | None]
 Statistic = Callable[[Ints], Numbers]
 """Function of the count of each unit. Shapes: int64 [U] -> one number for each metric, None where it isn't defined."""
 
+ROUNDING = 1e-12
+"""Relative difference of two ratios of sums that rounding may make."""
 _DEFINED = 0.9
 """Share of the resamples in which a metric must be defined; otherwise it has no interval."""
 
@@ -92,8 +94,7 @@ class Replicates:
     @property
     def apart(self) -> Floats:
         """Mean of the jackknife values minus each of them, where they are defined."""
-        defined = self.without[np.isfinite(self.without)]
-        return defined.mean() - defined if len(defined) else defined
+        return _apart(self.without[np.isfinite(self.without)])
 
     @property
     def spread(self) -> Spread | None:
@@ -128,13 +129,24 @@ def replicate(statistic: Statistic, draws: Ints, scales: Mapping[str, str] | Non
     units = draws.shape[1]
     whole = statistic(np.ones(units, dtype=np.int64))
     names = list(whole)
-    resampled = _table(statistic, names, draws)
-    without = _table(statistic, names, 1 - np.eye(units, dtype=np.int64))
+    resampled, without = (
+        _not_rounded(_table(statistic, names, drawn), [whole[name] for name in names])
+        for drawn in (draws, 1 - np.eye(units, dtype=np.int64))
+    )
     scales = scales or {}
     return {
         name: Replicates(whole[name], resampled[:, k], without[:, k], scales.get(name, PLAIN))
         for k, name in enumerate(names)
     }
+
+
+def _not_rounded(values: Floats, whole: Sequence[float | None]) -> Floats:
+    """Values that differ from that of all units by rounding alone become it: then it is seen that nothing varies.
+
+    Shapes: [R, number of metrics] -> the same.
+    """
+    target = np.array([np.nan if value is None else value for value in whole], dtype=np.float64)
+    return np.where(np.abs(values - target) <= ROUNDING * np.abs(target), target, values)
 
 
 def over_seeds(parts: Sequence[Replicates], draws: Ints) -> Replicates:
@@ -156,9 +168,15 @@ def over_seeds(parts: Sequence[Replicates], draws: Ints) -> Replicates:
     values = [part.value for part in parts if part.value is not None]
     if len(values) < len(parts):
         return Replicates(None, sums / len(parts), without.mean(axis=0), parts[0].scale)
-    mean = float(np.mean(values))
-    left_out = (np.sum(values) - np.array(values)) / (len(values) - 1)
-    return Replicates(mean, sums / len(parts), without.mean(axis=0), parts[0].scale, (mean - left_out,))
+    # With one training left out, the mean deviates by this from the mean of all.
+    seeds = -_apart(np.array(values)) / (len(values) - 1)
+    return Replicates(float(np.mean(values)), sums / len(parts), without.mean(axis=0), parts[0].scale, (seeds,))
+
+
+def _apart(values: Floats) -> Floats:
+    """Mean of some values minus each of them; exactly 0 where all are equal, though the mean is rounded."""
+    from_first = values - values[:1]
+    return from_first.mean() - from_first if len(values) else from_first
 
 
 def _table(statistic: Statistic, names: Sequence[str], draws: Ints) -> Floats:

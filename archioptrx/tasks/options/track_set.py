@@ -35,7 +35,7 @@ class SetOptions:
 
     name: ClassVar[str] = "track_set"
     judged: ClassVar[tuple[str, ...]] = (EVENTS,)
-    meaning: ClassVar[tuple[str, ...]] = ("hits", "parameters", "tolerance")
+    meaning: ClassVar[tuple[str, ...]] = ("hits", "parameters", "delta", "tolerance")  # delta: of the matching
     of_loss: ClassVar[tuple[str, ...]] = ("hits", "parameters", "slots", "delta", "parameter_weight")
     labels: ClassVar[Mapping[str, str]] = {
         "f1": "F1",
