@@ -203,6 +203,10 @@ def test_a_learned_graph_of_chains_keeps_their_hits():
         for name in ("chain", *CHAIN_HIT_FIELDS):
             assert torch.equal(graph[name], line[name])
     truth = [graph.pid for graph in lines().graphs]
+    with pytest.raises(
+        InputError, match="its edges join chains of hits that don't overlap; allowed: a plain or a line"
+    ):
+        load_dataset({"source": "line_graph", "of": {"source": "learned", "of": of, "epochs": 1, "train_events": 1}})
     same_events(event_tracks(learned.graphs, truth), event_tracks(lines().graphs, truth))
 
 

@@ -125,11 +125,31 @@ def test_a_trial_that_was_never_proposed_is_named(run: RunFolder) -> None:
         run.proposals.append(PROPOSAL)
         for number in (0, 1):
             run.trials.append({**TRIAL, "proposal": number, "score": 0.5})
-    message = r"trials.jsonl: line 2: proposal 1 isn't in proposals.jsonl; a file has been changed; allowed: both as"
+    message = r"trials.jsonl: line 2: proposal 1 isn't in proposals.jsonl, or was refused; a file has been changed; allowed: both as"
     with pytest.raises(InputError, match=message):
         run.rows()
     with pytest.raises(InputError, match=message), run.locked():
         pass
+
+
+def test_journals_that_do_not_go_together_are_named(run: RunFolder) -> None:
+    with run.locked():
+        run.proposals.append(PROPOSAL)
+        run.proposals.append({**PROPOSAL, "proposal": 1})
+        for number in (0, 1):
+            run.trials.append({**TRIAL, "proposal": number, "score": 0.5})
+        retraining = {"proposal": 9, "repeat": 0, "status": "finished", "score": 0.5}
+        run.retrained.append({**retraining, "metrics": {}, "test": {}, "curve": []})
+    trials, proposals = run.trials.path.read_text(), run.proposals.path.read_text()
+    with pytest.raises(InputError, match=r"retrain.jsonl: line 1: proposal 9 isn't in proposals.jsonl"):
+        run.retrainings()
+    run.trials.path.write_text(trials + trials.splitlines(keepends=True)[1])
+    with pytest.raises(InputError, match=r"trials.jsonl: line 3: proposal 1 stands twice; a file has been changed"):
+        run.rows()
+    run.trials.path.write_text(trials)
+    run.proposals.path.write_text(proposals + '{"proposal": 1, "refused": "steps 9 > 8"}\n')
+    with pytest.raises(InputError, match=r"trials.jsonl: line 2: proposal 1 isn't in proposals.jsonl"):
+        run.rows()
 
 
 def test_no_such_trial(run: RunFolder) -> None:

@@ -180,6 +180,16 @@ def test_an_empty_folder_that_must_stay_is_filled(make, tmp_path, monkeypatch):
     assert (tmp_path / "here" / "a").read_text() == "1"
 
 
+def test_a_link_to_nothing_is_refused_before_the_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to("missing")
+    expected = "link: is a link to missing, which is missing; allowed: a folder, or a new path"
+    assert train.main(["interaction", "--set", "data.num_samples=9", "--output", "link"]) == 2
+    assert capsys.readouterr().err.splitlines() == [expected]
+    assert data.main(["toy", "--num-samples", "2", "--output", "link"]) == 2
+    assert expected in capsys.readouterr().err
+
+
 def test_what_acts_could_not_write_is_no_event(tmp_path, capfd):
     pytest.importorskip("acts", reason="needs the extra `acts`")
     options = FatrasOptions.read(Fields({"events": 1, "particles": 10}, "data", []))

@@ -59,7 +59,8 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise WriteError if a new folder can't be made, before hours of work are to go there."""
+    """Raise InputError if a new folder can't be made, before hours of work are to go there."""
+    _refuse_dangling(folder)
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         for parent in (folder.parent, folder) if folder.is_dir() else (folder.parent,):
@@ -138,6 +139,7 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     """
     if replace and target.is_symlink():
         raise InputError(f"{target}: is a link; allowed: a folder, which is replaced")
+    _refuse_dangling(target)
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.new.", dir=target.parent))
@@ -154,6 +156,14 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _refuse_dangling(path: Path) -> None:
+    """Raise InputError if a path is a link to nothing: no folder can be made there."""
+    if path.is_symlink() and not path.exists():
+        raise InputError(
+            f"{path}: is a link to {os.readlink(path)}, which is missing; allowed: a folder, or a new path"
+        )
 
 
 def _put_in_place(fresh: Path, target: Path) -> None:
@@ -277,6 +287,7 @@ def hold(folder: Path) -> Iterator[None]:
 
 def refuse_used(path: Path) -> None:
     """Raise InputError unless a path is free for the folder of a new run or model: missing or empty."""
+    _refuse_dangling(path)
     if not path.exists():
         return
     if not path.is_dir():

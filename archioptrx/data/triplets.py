@@ -252,10 +252,18 @@ def truth(doublets: Doublets, pairs: Ints) -> Bools:
 
 
 def chains(doublets: Doublets) -> Ints:
-    """Hits of each doublet, inner to outer: those of its inner node, and the last one of its outer node."""
+    """Hits of each doublet, inner to outer: those of its inner node, and the last one of its outer node.
+
+    Raises
+    ------
+    InputError
+        The nodes are chains, and an edge joins two that don't overlap, as in a learned graph of a line graph.
+    """
     hits = doublets.graph.get("chain")
     hits = (doublets.graph.hit_id.unsqueeze(1) if hits is None else hits).numpy()
     start, end = doublets.index
+    if (hits[start][:, 1:] != hits[end][:, :-1]).any():
+        raise InputError("data.of: its edges join chains of hits that don't overlap; allowed: a plain or a line graph")
     return np.concatenate([hits[start], hits[end][:, -1:]], axis=1)
 
 

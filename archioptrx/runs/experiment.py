@@ -179,7 +179,7 @@ def _parsed(document: object, place: str, options: Mapping[str, str]) -> Experim
         training=_training(top),
         objective=Objective.read(top, metrics),
         constraints=Constraints.read(top.inside("constraints", {})),
-        references=_texts(top, "references"),
+        references=tuple(_absolute_file(name) for name in _texts(top, "references")),
         earlier_runs=tuple(str(_absolute(run)) for run in _texts(top, "earlier_runs")),
         retrain=Retrain.read(top.inside("retrain", {})),
         resources=Resources.read(top.inside("resources", {})),
@@ -262,6 +262,11 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     return list(value) if isinstance(value, tuple) else value
+
+
+def _absolute_file(name: str) -> str:
+    """A path of something that is there, made absolute; other names are those of bundled files."""
+    return str(_absolute(name)) if Path(name).expanduser().exists() else name
 
 
 def _absolute(path: str | None) -> str | None:

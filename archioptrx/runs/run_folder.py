@@ -69,7 +69,7 @@ TRIAL: dict[str, Types] = {
     "score": Number | None,
     "epochs": int,
     "curve": list,
-    "metrics": dict | None,
+    "metrics": dict,
     "parameters": int | None,
     "seconds": Number,
     "error": str | None,
@@ -281,19 +281,32 @@ class RunFolder:
         return self._corrected(self._proposed_trials(), self.latencies())
 
     def _proposed_trials(self) -> list[dict[str, Any]]:
-        """Lines of `trials.jsonl`. Raises InputError if one isn't in `proposals.jsonl`, where it stood before."""
-        rows = self.trials.read()
-        proposed = {line["proposal"] for line in self.proposals.read()}
+        """Lines of `trials.jsonl`. Raises InputError where one stands twice, or isn't in `proposals.jsonl`."""
+        rows, ended = self.trials.read(), set[int]()  # before the proposals: a search may be writing both
+        lines = self.proposals.read()
+        proposed = {line["proposal"] for line in lines} - {line["proposal"] for line in lines if "refused" in line}
         for number, row in enumerate(rows, 1):
-            if row["proposal"] not in proposed:
-                lacks = f"proposal {row['proposal']} isn't in {self.proposals.path.name}; a file has been changed"
-                allowed = "both as the search wrote them"
-                raise InputError(f"{self.trials.path}: line {number}: {lacks}; allowed: {allowed}")
+            proposal = row["proposal"]
+            if proposal in ended or proposal not in proposed:
+                fault = "stands twice" if proposal in ended else f"isn't in {self.proposals.path.name}, or was refused"
+                raise self._changed(self.trials, number, f"proposal {proposal} {fault}")
+            ended.add(proposal)
         return rows
+
+    def _changed(self, journal: Journal, line: int, fault: str) -> InputError:
+        """Error of a journal that doesn't go together with another one."""
+        return InputError(
+            f"{journal.path}: line {line}: {fault}; a file has been changed; allowed: both as the search wrote them"
+        )
 
     def retrainings(self) -> list[dict[str, Any]]:
         """Ended retrainings in the order of their ends, with the latencies of their trials."""
-        return self._corrected(self.retrained.read(), self.latencies_of_networks())
+        rows, proposed = self.retrained.read(), self.proposed()
+        for number, row in enumerate(rows, 1):
+            if row["proposal"] not in proposed:
+                fault = f"proposal {row['proposal']} isn't in {self.proposals.path.name}"
+                raise self._changed(self.retrained, number, fault)
+        return self._corrected(rows, self.latencies_of_networks())
 
     def _corrected(self, rows: list[dict[str, Any]], latencies: Mapping[int, float]) -> list[dict[str, Any]]:
         if not latencies:

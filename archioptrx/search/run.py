@@ -180,15 +180,18 @@ def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
     widths = metadata.widths | target_symbols(task_of(experiment.task.options, experiment.objective).target_width)
     data = {"fingerprint": events.fingerprint, "split": splits.rule, "metadata": metadata.to_dict()}
     kept = {key: experiment.to_dict().get(key) for key in OF_SCORES}
-    record = environment(
-        data={**data, "widths": widths}, seed=experiment.seed, experiment=kept, files=setup.identity["files"]
-    )
+    record = environment(data={**data, "widths": widths}, seed=experiment.seed, experiment=kept, **_of_space(setup))
     texts = {EARLIER_FILE: setup.earlier.text} if setup.earlier.rows else {}
     return RunFolder.create(path, setup.experiment, record, setup.files, texts)
 
 
-OF_SCORES = ("task", "split", "training", "objective")
-"""Keys of an experiment by which the scores of its trials are what they are; the data have a fingerprint."""
+def _of_space(setup: Setup) -> dict[str, Any]:
+    """Digests of function graph and search space, and the references: what the sampler begins with."""
+    return {key: setup.identity[key] for key in ("files", "references")}
+
+
+OF_SCORES = ("task", "split", "training", "objective", "retrain")
+"""Keys of an experiment by which its scores are what they are; the data have a fingerprint."""
 
 
 def check_unchanged(folder: RunFolder, setup: Setup, events: Events) -> None:
@@ -199,7 +202,7 @@ def check_unchanged(folder: RunFolder, setup: Setup, events: Events) -> None:
     if folder.fingerprint() != events.fingerprint:
         raise InputError(f"{folder.path}: was searched on other data; allowed: the same data, or a new search")
     record, now = folder.environment(), plain(setup.experiment.to_dict())
-    began, files = record.get("experiment"), record.get("files")
+    began, files, of_now = record.get("experiment"), record.get("files"), _of_space(setup)
     faults = []
     if isinstance(began, Mapping):  # a run of an earlier version has no such record
         changed = [key for key in OF_SCORES if key in began and now.get(key) != began[key]]

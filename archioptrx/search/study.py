@@ -23,7 +23,7 @@ from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import SEARCHES
 from archioptrx.search.study_labels import distinct, labels_of
-from archioptrx.tasks.options.meaning import differing_losses, differing_meaning
+from archioptrx.tasks.options.meaning import differing_losses, differing_meaning, kind_of_task
 
 VARY = "vary"
 LISTS = ("references", "earlier_runs")
@@ -129,8 +129,8 @@ def _incomparable(experiment: Experiment, first: Experiment, place: str) -> str:
     """Fault of a search whose scores mean something else than the first one's; empty where they mean the same."""
     one, other = (search.task.options for search in (first, experiment))
     metrics, others = ([goal.metric for goal in search.objective.goals] for search in (first, experiment))
-    if experiment.task.name != first.task.name:
-        differing = f"task {first.task.name} and {experiment.task.name}"
+    if kind_of_task(other) != kind_of_task(one):
+        differing = f"task {kind_of_task(one)} and {kind_of_task(other)}"
     elif metrics != others:
         differing = f"objective {', '.join(metrics)} and {', '.join(others)}"
     elif losses := sorted(set(metrics) & set(differing_losses(one, other))):

@@ -35,7 +35,7 @@ from archioptrx.runs.statistics import holm
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.classification_metrics import Bools, logit
 from archioptrx.tasks.options import TaskOptions
-from archioptrx.tasks.options.meaning import differing_losses, differing_meaning
+from archioptrx.tasks.options.meaning import differing_losses, differing_meaning, kind_of_task
 from archioptrx.tasks.options.registry import objective_metrics
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
@@ -95,8 +95,9 @@ def check_tasks(contestants: Sequence[LoadedModel]) -> None:
 
 def _other_task(loaded: LoadedModel, first: LoadedModel) -> str:
     """Fault of a model of another task than the first one's; empty where both are of one."""
-    if _task(loaded) != _task(first):
-        return f"{loaded.name}: is for {_task(loaded)}, {first.name} for {_task(first)}; allowed: models of one task"
+    kind, expected = kind_of_task(_options(loaded)), kind_of_task(_options(first))
+    if kind != expected:
+        return f"{loaded.name}: is for {kind}, {first.name} for {expected}; allowed: models of one task"
     if differing := differing_meaning(_options(loaded), _options(first)):
         return f"{loaded.name}: differs from {first.name} in {differing}; allowed: models with the same"
     return ""
@@ -104,12 +105,6 @@ def _other_task(loaded: LoadedModel, first: LoadedModel) -> str:
 
 def _options(loaded: LoadedModel) -> TaskOptions:
     return loaded.model.provenance.task.options
-
-
-def _task(loaded: LoadedModel) -> str:
-    targets = getattr(loaded.model.task, "tasks", None)
-    inside = f" ({', '.join(f'{name}: {task.name}' for name, task in targets.items())})" if targets else ""
-    return loaded.model.task.name + inside
 
 
 def model_answers(contestant: LoadedModel, model: TrainedModel, view: ModelEvents, cut: float) -> ModelAnswers:

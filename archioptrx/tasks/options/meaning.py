@@ -11,8 +11,17 @@ from archioptrx.tasks.options.base import TaskOptions
 LOSS = "loss"
 
 
+def kind_of_task(options: TaskOptions) -> str:
+    """Name of a task; of several targets with theirs and those of their tasks."""
+    targets = getattr(options, "targets", ())
+    inside = ", ".join(f"{target.name}: {target.options.name}" for target in targets)
+    return options.name + f" ({inside})" * bool(targets)
+
+
 def differing_meaning(options: TaskOptions, other: TaskOptions) -> str:
-    """Options by which the metrics of two tasks of one kind judge different things; empty where all mean the same.
+    """Options by which the metrics of two tasks judge different things; empty where all mean the same.
+
+    The tasks are of one kind, see `kind_of_task`.
 
     >>> from archioptrx.tasks.options.node_regression import RegressionOptions
     >>> differing_meaning(RegressionOptions(parameters=("phi",)), RegressionOptions(parameters=("eta",)))
@@ -26,7 +35,7 @@ def differing_meaning(options: TaskOptions, other: TaskOptions) -> str:
 
 
 def differing_losses(options: TaskOptions, other: TaskOptions) -> tuple[str, ...]:
-    """Losses that are computed in different ways: `loss`, of one of several targets `score.loss`."""
+    """Losses of two tasks of one kind that are computed in different ways: `loss`, of one of several `score.loss`."""
     names = [f"{at}{LOSS}" for at, ours, theirs in _pairs(options, other) if _differing(ours, theirs, _of_loss(ours))]
     weights = [[target.weight for target in getattr(each, "targets", ())] for each in (options, other)]
     # The loss of several targets is the weighted sum of theirs.
