@@ -199,10 +199,16 @@ def test_marks_of_noise_in_the_one_column_are_noise(mark, folder, tmp_path, caps
         names = joined(table)
         return names.assign(particle_id=names.particle_id.astype("Int64").where(table[PARTS[2]] != first, mark))
 
-    write_acts(EVENT, tmp_path / "old", hits=marked, particles_simulated=joined)
+    def with_noise(table):
+        names = joined(table)  # a line for noise among the particles is no hit
+        return pd.concat([names, names[:1].assign(particle_id=-1)])
+
+    write_acts(EVENT, tmp_path / "old", hits=marked, particles_simulated=with_noise)
     expected = load(folder).graphs[0].pid.tolist()
     assert load(tmp_path / "old").graphs[0].pid.tolist() == [0 if p == first * 2**24 else p for p in expected]
-    assert ("noise" in capsys.readouterr().err) == (mark != 0)
+    count = sum(p == first * 2**24 for p in expected)
+    said = capsys.readouterr().err
+    assert f"{count} hits of particle -1 or NaN are noise" in said if mark != 0 else "noise" not in said
 
 
 def test_measurements_alone_are_enough_for_predictions(folder):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.hitgraph import subgraph
 from archioptrx.data.plot import MOST_EDGES, count_events, data_figure, eta_sectors, plot, some, whole_event
 from archioptrx.data.sources import load_dataset
 
@@ -43,6 +44,18 @@ def test_sectors_of_an_event_are_counted_together() -> None:
     assert [(c.name, c.graphs, c.hits) for c in counts] == [("a", (0, 1), 16), ("b", (2, 3), 16)]
     # Two hits in each of two sectors are one track.
     assert [c.tracks for c in counts] == [1, 1]
+
+
+@pytest.mark.parametrize("source", [{}, {"source": "line_graph"}])
+def test_hits_and_edges_of_overlapping_sectors_are_counted_once(source) -> None:
+    of = {"source": "helix", "events": 2, "particles": 20, "seed": 5}
+    whole = load_dataset({**source, "of": of} if source else of)
+    twice = Dataset(
+        tuple(part for graph in whole.graphs for part in (graph, subgraph(graph, graph.x[:, 0] > 0))), whole.metadata
+    )
+    assert [(c.tracks, c.hits, c.edges, c.true) for c in count_events(twice)] == [
+        (c.tracks, c.hits, c.edges, c.true) for c in count_events(whole)
+    ]
 
 
 def test_sectors_are_turned_to_their_places() -> None:

@@ -293,12 +293,23 @@ def test_the_winner_of_a_run_is_a_reference_that_can_be_varied(run, tmp_path):
 
 def test_the_same_metric_with_a_price_or_in_the_other_direction_ranks_otherwise(run):
     for objective, text in (
-        ({"metric": "auc", "cost": "latency"}, "auc (max, at a price of latency)"),
+        ({"metric": "auc", "cost": "latency"}, "auc (max, 0.2 for a doubled latency)"),
         ({"metric": "auc", "mode": "min"}, "auc (min)"),
     ):
         setup = prepare(small(earlier_runs=[str(run)], sampler={"name": "gp"}, objective=objective))
         (warning,) = setup.warnings
         assert warning.endswith(f": its trials are ranked by auc (max), this one by {text}")
+
+
+def test_scores_that_mean_something_else_are_warned_of(run):
+    task = {"name": "edge_classification", "class_weight": 3.0}
+    setup = prepare(small(earlier_runs=[str(run)], sampler={"name": "gp"}, task=task, objective="loss"))
+    assert any(warning.endswith("options of the task by which loss means something else") for warning in setup.warnings)
+
+
+def test_a_reference_that_stands_twice_is_refused():
+    with pytest.raises(InputError, match=r"^references: interaction: is the same as another one; allowed: each archit"):
+        prepare(small(references=["interaction", "interaction"]))
 
 
 def test_a_run_that_stands_twice_is_refused(run):

@@ -180,6 +180,27 @@ def test_an_empty_folder_that_must_stay_is_filled(make, tmp_path, monkeypatch):
     assert (tmp_path / "here" / "a").read_text() == "1"
 
 
+def test_finished_work_that_can_not_be_moved_is_kept(tmp_path, monkeypatch):
+    """A link to a full disk: what was moved is there, the rest where it was made."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    move = shutil.move
+
+    def full(source, target):
+        if source.name == "b":
+            raise OSError(28, "No space left on device")
+        return move(source, target)
+
+    monkeypatch.setattr(shutil, "move", full)
+    with pytest.raises(WriteError) as error, new_folder(tmp_path / "link") as fresh:
+        (fresh / "a").write_text("1")
+        (fresh / "b").write_text("2")
+    assert error.value.faults[0].startswith(
+        f"{tmp_path / 'link'}: can't be written: no space left on device; allowed: move the rest from {fresh}, "
+    )
+    assert (tmp_path / "disk" / "a").read_text() == "1" and (fresh / "b").read_text() == "2"
+
+
 def test_a_link_to_nothing_is_refused_before_the_work(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("link").symlink_to("missing")
@@ -214,6 +235,12 @@ def other_activation(file):
     return yaml.safe_dump(document)
 
 
+def other_task(best):
+    facts = json.loads((best / "metadata.json").read_text())
+    facts["task"] = {"name": "edge_classification", "class_weight": 3.0}
+    (best / "metadata.json").write_text(json.dumps(facts))
+
+
 def other_scales(best):
     facts = json.loads((best / "metadata.json").read_text())
     facts["edge_scale"] = [9 * scale for scale in facts["edge_scale"]]
@@ -232,6 +259,7 @@ DAMAGES = {
         lambda best: (best / "architecture.yaml").write_text((best / "architecture.yaml").read_text()[:300]),
         "is damaged: run/best",
     ),
+    "another task": (other_task, "is damaged: its metadata.json names another task, split or data than the search"),
     "other scales": (other_scales, "is damaged: its metadata.json describes other data than those of the search"),
     "no JSON": (lambda best: (best / "metrics.json").write_text("{"), "is damaged: run/best/metrics.json: is not JSON"),
 }

@@ -154,8 +154,16 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
                 os.rename(target, old)
         _put_in_place(fresh, target)
         shutil.rmtree(old, ignore_errors=True)
-    finally:
+    except UnfinishedMove:
+        raise
+    except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    shutil.rmtree(fresh, ignore_errors=True)
+
+
+class UnfinishedMove(WriteError):
+    """Finished content could not be moved to its place: it is kept where it was made."""
 
 
 def _refuse_dangling(path: Path) -> None:
@@ -178,9 +186,13 @@ def _put_in_place(fresh: Path, target: Path) -> None:
     except OSError as error:
         if not target.is_dir() or any(entry != fresh for entry in target.iterdir()):
             raise InputError(f"{target}: is in use; allowed: a new or empty folder") from error
-        with writing(target):
+        try:
             for entry in sorted(fresh.iterdir()):
                 shutil.move(entry, target / entry.name)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            allowed = f"move the rest from {fresh}, where it is kept, by hand"
+            raise UnfinishedMove(f"{target}: can't be written: {reason}; allowed: {allowed}") from error
 
 
 class Journal:

@@ -102,14 +102,35 @@ def plot(dataset: Dataset, path: Path) -> None:
 
 
 def count_events(dataset: Dataset) -> list[Counts]:
-    """Count hits, edges and tracks of each event; one event is in memory at a time."""
+    """Count hits, edges and tracks of each event, each once, also where sectors overlap.
+
+    One event is in memory at a time.
+    """
+    from archioptrx.data.sectors import EventNodes  # imports torch, which checking a path doesn't need
+
     counts = []
     for name, group in groupby(enumerate(dataset.graphs), key=lambda pair: pair[1].event):
         places, graphs = zip(*group, strict=True)
-        true = sum(int(g.y.sum()) for g in graphs)
-        hits, edges = sum(len(g.x) for g in graphs), sum(g.num_edges for g in graphs)
-        counts.append(Counts(name, places, count_tracks(graphs), hits, edges, true))
+        nodes = EventNodes.of(graphs)
+        ends = np.concatenate(
+            [of_graph[g.edge_index.numpy()] for of_graph, g in zip(nodes.numbers, graphs, strict=True)], axis=1
+        )
+        is_true = np.concatenate([g.y.numpy() > 0.5 for g in graphs])
+        edges, true = (len(np.unique(some, axis=1).T) for some in (ends, ends[:, is_true]))
+        counts.append(Counts(name, places, count_tracks(graphs), len(nodes.first), edges, true))
     return counts
+
+
+def _particles_of_hits(graphs: Sequence[HitGraph]) -> NDArray[np.int64]:
+    """Particle of each hit of an event, 0 for noise; of a line graph, of the hits of its table."""
+    from archioptrx.data.sectors import EventNodes
+
+    if graphs[0].get("chain_hit_pid") is None:
+        particles: NDArray[np.int64] = EventNodes.of(graphs).of_first([g.pid.numpy() for g in graphs])
+        return particles
+    tables = [np.stack([g["chain_hit_id"].numpy(), g["chain_hit_pid"].numpy()], axis=1) for g in graphs]
+    of_hits: NDArray[np.int64] = np.unique(np.concatenate(tables), axis=0)[:, 1]
+    return of_hits
 
 
 def count_tracks(graphs: Sequence[HitGraph]) -> int:
@@ -119,8 +140,7 @@ def count_tracks(graphs: Sequence[HitGraph]) -> int:
     edges, and the one of two hits is the edge whose hits have no other.
     """
     if all(g.get("pid") is not None for g in graphs):
-        field = "pid" if graphs[0].get("chain_hit_pid") is None else "chain_hit_pid"
-        pid = np.concatenate([g[field].numpy() for g in graphs])
+        pid = _particles_of_hits(graphs)
         return int((np.unique(pid[pid != 0], return_counts=True)[1] >= FEWEST_HITS).sum())
     tracks = 0
     for graph in graphs:

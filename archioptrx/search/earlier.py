@@ -26,6 +26,7 @@ from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers.base import Earlier
 from archioptrx.sampling.samplers.ranking import quantiles
 from archioptrx.sampling.samplers.variation import trace_in
+from archioptrx.search.comparable import differing_scores
 from archioptrx.training.objective import Objective
 
 FILE = "earlier.jsonl"
@@ -111,10 +112,12 @@ def earlier_warnings(earlier: EarlierRuns, experiment: Experiment, space: Space,
     """
     warnings = []
     for name in () if run is not None else experiment.earlier_runs:
-        theirs = RunFolder(name).experiment().objective
-        if theirs.goals != experiment.objective.goals:
-            ranked = f"{_goals_text(theirs)}, this one by {_goals_text(experiment.objective)}"
+        other = RunFolder(name).experiment()
+        if other.objective.goals != experiment.objective.goals:
+            ranked = f"{_goals_text(other.objective)}, this one by {_goals_text(experiment.objective)}"
             warnings.append(f"earlier_runs: {name}: its trials are ranked by {ranked}")
+        if differing := differing_scores(other, experiment):
+            warnings.append(f"earlier_runs: {name}: its scores mean something else: {differing}")
     for number in dict.fromkeys(row["search"] for row in earlier.rows):
         rows = [row for row in earlier.rows if row["search"] == number]
         if not any(_in(space, row) for row in rows):
@@ -127,10 +130,11 @@ def earlier_warnings(earlier: EarlierRuns, experiment: Experiment, space: Space,
 
 def _goals_text(objective: Objective) -> str:
     """Goals of a search, with direction and price."""
-    return ", ".join(
-        f"{goal.metric} ({goal.mode}{f', at a price of {goal.price.metric}' if goal.price else ''})"
-        for goal in objective.goals
-    )
+    texts = []
+    for goal in objective.goals:
+        price = f", {goal.price.per_doubling:g} for a doubled {goal.price.metric}" if goal.price else ""
+        texts.append(f"{goal.metric} ({goal.mode}{price})")
+    return ", ".join(texts)
 
 
 def _in(space: Space, row: Mapping[str, Any]) -> bool:

@@ -43,7 +43,9 @@ class Measuring:
         records: Records,
     ) -> None:
         self.folder, self.spec, self.listener, self.records = folder, spec, listener, records
-        known, workers = folder.latencies(), folder.experiment().resources.workers
+        known = folder.latencies()
+        began = folder.environment().get("workers", 1)  # a later change undoes nothing
+        workers = max(folder.experiment().resources.workers, began if isinstance(began, int) else 1)
         self._waiting = [number for number in to_measure(folder.trials.read(), workers) if number not in known]
         self._running: int | None = None
         if self._waiting:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -213,6 +213,13 @@ class Retraining:
         trained = model.architecture.graph, dict(model.architecture.hyperparameters)
         if trained != (ComputationGraph.from_dict(line["graph"]), line["hyperparameters"]):
             return "is damaged: its architecture.yaml holds another network than the trial"
+        provenance, experiment = model.provenance, self.folder.experiment()
+        said = provenance.task.to_dict(), provenance.split, provenance.fingerprint
+        if said != (experiment.task.to_dict(), asdict(experiment.split), self.folder.fingerprint()):
+            return "is damaged: its metadata.json names another task, split or data than the search"
+        kept, held_files = (_names_in(place / "modules") for place in (self.folder.path, best))
+        if missing := sorted(kept - held_files):
+            return f"has no modules/{missing[0]}"
         recorded = self.folder.environment().get("data", {}).get("metadata")
         if recorded not in (None, plain(model.metadata.to_dict())):
             return "is damaged: its metadata.json describes other data than those of the search"
@@ -337,6 +344,11 @@ def trials_to_retrain(folder: RunFolder) -> list[int]:
     if not good:
         raise InputError(f"{folder.path}: all {len(rows)} trials failed; the last one: {rows[-1]['error']}")
     return [*good, *(number for number in scored if number not in good)]
+
+
+def _names_in(folder: Path) -> set[str]:
+    """Files of a folder, by their paths in it."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*.py")}
 
 
 def choose_winner(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int], seeds: int) -> Winner:

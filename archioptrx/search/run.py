@@ -180,9 +180,17 @@ def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
     widths = metadata.widths | target_symbols(task_of(experiment.task.options, experiment.objective).target_width)
     data = {"fingerprint": events.fingerprint, "split": splits.rule, "metadata": metadata.to_dict()}
     kept = {key: experiment.to_dict().get(key) for key in OF_SCORES}
-    record = environment(data={**data, "widths": widths}, seed=experiment.seed, experiment=kept, **_of_space(setup))
+    began = {"experiment": kept, "workers": experiment.resources.workers, **_of_space(setup)}
+    record = environment(data={**data, "widths": widths}, seed=experiment.seed, **began)
     texts = {EARLIER_FILE: setup.earlier.text} if setup.earlier.rows else {}
     return RunFolder.create(path, setup.experiment, record, setup.files, texts)
+
+
+def _kept(began: Any, now: Any) -> bool:
+    """Whether what a section said still holds; what a later version adds to it isn't asked for."""
+    if isinstance(began, Mapping) and isinstance(now, Mapping):
+        return all(key in now and _kept(began[key], now[key]) for key in began)
+    return bool(began == now)
 
 
 def _of_space(setup: Setup) -> dict[str, Any]:
@@ -205,7 +213,7 @@ def check_unchanged(folder: RunFolder, setup: Setup, events: Events) -> None:
     began, files, of_now = record.get("experiment"), record.get("files"), _of_space(setup)
     faults = []
     if isinstance(began, Mapping):  # a run of an earlier version has no such record
-        changed = [key for key in OF_SCORES if key in began and now.get(key) != began[key]]
+        changed = [key for key in OF_SCORES if key in began and not _kept(began[key], now.get(key))]
         place = folder.path / "experiment.yaml"
         faults = [f"{place}: {key}: was changed since the search began; allowed: {began[key]}" for key in changed]
     if isinstance(files, Mapping):

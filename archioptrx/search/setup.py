@@ -141,6 +141,12 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
     own = () if space.own is None else (Reference(space.ends.name, space.own),)
     tried(faults, partial(check_trackers, experiment.track))
     known = (*own, *(reference for reference in references if reference is not None))
+    keys = [reference.candidate.key for reference in known]
+    faults += [
+        f"references: {reference.name}: is the same as another one; allowed: each architecture once"
+        for place, reference in enumerate(known)
+        if keys[place] in keys[:place]
+    ]
     warnings = [*experiment.data.notes, *space.warnings, *_strange(space.space, known[len(own) :])]
     name = experiment.sampler["name"]
     if experiment.earlier_runs and not (name in SAMPLERS and hasattr(SAMPLERS.get(name), "begin")):

@@ -22,8 +22,9 @@ from archioptrx.core.reading import reading
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import SEARCHES
+from archioptrx.search.comparable import differing_scores
 from archioptrx.search.study_labels import distinct, labels_of
-from archioptrx.tasks.options.meaning import differing_losses, differing_meaning, kind_of_task
+from archioptrx.tasks.options.meaning import kind_of_task
 
 VARY = "vary"
 LISTS = ("references", "earlier_runs")
@@ -127,16 +128,14 @@ def _parsed(document: Mapping[str, Any], place: str, options: Mapping[str, str] 
 
 def _incomparable(experiment: Experiment, first: Experiment, place: str) -> str:
     """Fault of a search whose scores mean something else than the first one's; empty where they mean the same."""
-    one, other = (search.task.options for search in (first, experiment))
-    metrics, others = ([goal.metric for goal in search.objective.goals] for search in (first, experiment))
-    if kind_of_task(other) != kind_of_task(one):
-        differing = f"task {kind_of_task(one)} and {kind_of_task(other)}"
-    elif metrics != others:
-        differing = f"objective {', '.join(metrics)} and {', '.join(others)}"
-    elif losses := sorted(set(metrics) & set(differing_losses(one, other))):
-        differing = f"options of the task by which {losses[0]} means something else"
+    kinds = [kind_of_task(search.task.options) for search in (first, experiment)]
+    metrics = [", ".join(goal.metric for goal in search.objective.goals) for search in (first, experiment)]
+    if kinds[0] != kinds[1]:
+        differing = f"task {kinds[0]} and {kinds[1]}"
+    elif metrics[0] != metrics[1]:
+        differing = f"objective {metrics[0]} and {metrics[1]}"
     else:
-        differing = differing_meaning(one, other)
+        differing = differing_scores(first, experiment)
     if not differing:
         return ""
     return f"{place}: {VARY}: gives searches with {differing}; allowed: the same in all, as their scores are compared"

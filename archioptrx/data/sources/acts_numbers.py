@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.identifiers import NOISE
-from archioptrx.data.repairs import note
 from archioptrx.data.sources.event_tables import PARTICLE, PARTICLE_PARTS, Table
 
 Array = NDArray[Any]
@@ -53,8 +52,6 @@ def particle_names(table: Table) -> Array:
     if missing:
         names = table[PARTICLE]
         table.refuse(names < NOISE, PARTICLE, "; allowed: 0 (noise; -1 and none are taken as it) or more")
-        if marked := int((names == NOISE).sum()):
-            note(str(table.file), {"noise_ids": marked})
         return np.where(names == NOISE, 0, names)
     names = np.zeros(len(table), np.int64)
     for part, width in WIDTHS.items():

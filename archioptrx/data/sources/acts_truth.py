@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archioptrx.data.identifiers import NOISE
+from archioptrx.data.repairs import note
 from archioptrx.data.sources.acts_numbers import particle_names
 from archioptrx.data.sources.event_files import EventFiles
 from archioptrx.data.sources.event_tables import PARTICLE, PARTICLE_PARTS, Table, read_table
@@ -56,6 +58,8 @@ def read_truth(files: EventFiles, measurements: Table) -> MeasurementTruth:
     step = hits.columns.get("index")
     if step is not None and (step < 0).any():  # Acts' mark for a step that isn't known
         step = None
+    if PARTICLE in hits.columns and (marked := int((hits[PARTICLE] == NOISE).sum())):
+        note(str(hits.file), {"noise_ids": marked})
     return chosen_particles(row, hit, particle_names(hits), step, count)
 
 
