@@ -192,6 +192,12 @@ def test_events_that_a_model_was_trained_on_are_refused(models, tmp_path, capsys
     assert "b: was trained on 51 of the 60 events in " in refused(
         capsys, models["a"], models["b"], "--data", tmp_path / "same"
     )
+    # Before an architecture is trained.
+    assert (
+        compare.main(["interaction", models["b"], "--data", str(tmp_path / "same"), "--output", str(tmp_path / "x")])
+        == 2
+    )
+    assert "epoch" not in capsys.readouterr().err and not (tmp_path / "x").exists()
 
 
 def data_files(folder, number, seed):

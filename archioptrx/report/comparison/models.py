@@ -168,6 +168,16 @@ def _parts(name: str) -> list[str]:
     return parts[:-1] if len(parts) > 1 and parts[-1] == "best" else parts
 
 
+def trained_models(names: Sequence[str], models: Sequence[Trainings | Architecture]) -> list[LoadedModel]:
+    """Entries of the models that have weights."""
+    labelled = zip(names, short_names(names), models, strict=True)
+    return [_entry(name, label, model) for name, label, model in labelled if isinstance(model, tuple)]
+
+
+def _entry(name: str, label: str, trainings: Trainings) -> LoadedModel:
+    return LoadedModel(label, name, trainings[0], repeats=trainings[1:])
+
+
 def train_missing(
     names: Sequence[str], models: Sequence[Trainings | Architecture], schooling: ArchitectureTraining
 ) -> list[LoadedModel]:
@@ -190,7 +200,7 @@ def train_missing(
         _check(short, models, experiment, events)
     for name, label, model in zip(names, short, models, strict=True):
         if isinstance(model, tuple):
-            contestants.append(LoadedModel(label, name, model[0], repeats=model[1:]))
+            contestants.append(_entry(name, label, model))
             continue
         assert events is not None
         folder = _folder(label, schooling.output)
