@@ -38,7 +38,7 @@ def found() -> Picture:
     networks = []
     for name, title in (
         ("interaction", "Drawn by hand: 20,801 parameters"),
-        ("found_medium", "Found: 11,138 parameters"),
+        ("found_thin", "Found: 3,206 parameters"),
     ):
         architecture = Architecture.load(name)
         widths = {"hits": 3, "doublet": 5, "target": 1}

@@ -23,6 +23,7 @@ SPACES = {
     "track_set": "event",
     "found_medium": "tracking",
     "found_small": "tracking",
+    "found_thin": "tracking",
 }
 """Function graph of each; those that a search found are of the search space `small`, the others of `full`."""
 
