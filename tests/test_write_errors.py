@@ -143,6 +143,16 @@ def test_output_that_takes_nothing():
     assert (done.returncode, done.stderr) == (2, "output: can't be read or written: no space left on device\n")
 
 
+def test_closed_output_ends_no_command(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "archioptrx", "data", "helix", "--events", "1", "--output", str(tmp_path / "x")]
+    done = subprocess.run(
+        ["sh", "-c", f"{shlex.join(words)} >&-"], stderr=subprocess.PIPE, text=True, env=environment, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, f"written to {tmp_path / 'x'}\n")
+    assert (tmp_path / "x" / "metadata.json").is_file()
+
+
 def test_a_journal_whose_line_does_not_fit(tmp_path):
     journal = Journal(tmp_path / "rows.jsonl")
     journal.append({"a": 1})

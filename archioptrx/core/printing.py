@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -46,10 +47,13 @@ class _PrintableStream:
 
 @contextmanager
 def printable_output() -> Iterator[None]:
-    """Context in which all that goes to stdout and stderr is printable."""
-    out, err = (cast(TextIO, _PrintableStream(raw_stream(stream))) for stream in (sys.stdout, sys.stderr))
-    with redirect_stdout(out), redirect_stderr(err):
-        yield
+    """Context in which all that goes to stdout and stderr is printable; a closed stream (`>&-`) takes nothing."""
+    with open(os.devnull, "w") as nothing:
+        out, err = (
+            cast(TextIO, _PrintableStream(raw_stream(stream or nothing))) for stream in (sys.stdout, sys.stderr)
+        )
+        with redirect_stdout(out), redirect_stderr(err):
+            yield
 
 
 def raw_stream(stream: TextIO) -> TextIO:

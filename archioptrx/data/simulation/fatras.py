@@ -156,8 +156,12 @@ def simulate(options: FatrasOptions, number: int, folder: Path) -> None:
 @contextmanager
 def _logged_as_error() -> Iterator[None]:
     """Context in which Acts, which logs to the standard output, writes to the standard error."""
+    try:
+        output = os.dup(1)
+    except OSError:  # it is closed
+        yield
+        return
     sys.stdout.flush()
-    output = os.dup(1)
     os.dup2(2, 1)
     try:
         yield
