@@ -92,7 +92,8 @@ def test_a_limit_is_the_trial_s_or_the_search_s() -> None:
 
 
 def test_a_retraining_has_the_time_of_its_epochs(tmp_path: Path) -> None:
-    experiment = small(budget={"trials": 1, "trial_time": "1h"}, retrain={"top": 1, "seeds": 1, "epochs": 6})
+    budget, retrain = {"trials": 1, "trial_time": "1h"}, {"top": 1, "seeds": 1, "epochs": 6}
+    experiment = small(budget=budget, retrain=retrain, resources={"workers": 1})
     jobs: list[TrialJob] = []
 
     def watching(work: Any, data: TrialData) -> None:
