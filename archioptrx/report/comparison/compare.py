@@ -50,21 +50,15 @@ def compare_models(
     from archioptrx.models.working_point import chosen_cut
     from archioptrx.report.comparison.evaluation import check_tasks, compare_answers, model_answers
     from archioptrx.report.comparison.events import views_of
-    from archioptrx.report.comparison.models import (
-        ArchitectureTraining,
-        first_model,
-        read_models,
-        train_missing,
-        trained_models,
-    )
+    from archioptrx.report.comparison.models import ArchitectureTraining, read_models, train_missing, trained_models
 
     names = [str(model) for model in models]
     path = None if data is None else str(data)
     models_read = read_models(names)
-    trained = first_model(names, models_read)
-    if (ready := trained_models(names, models_read)) and len(ready) < len(names):
-        # What is wrong with their events is found before anything is trained.
+    ready = trained_models(names, models_read)
+    if ready and len(ready) < len(names):  # what is wrong with their events is found before anything is trained
         views_of(ready, ready[0], path)
+    trained = ready[0].place if ready else None
     schooling = ArchitectureTraining(path if trained is None else None, epochs, seed, output, seeds)
     contestants = train_missing(names, models_read, schooling)
     check_tasks(contestants)

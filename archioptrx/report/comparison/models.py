@@ -294,9 +294,3 @@ def _of_model(model: TrainedModel, path: Path) -> Mapping[str, Any]:
     }
     run = next((folder for folder in (path, path.parent) if (folder / "experiment.yaml").is_file()), None)
     return content if run is None else {**content, "objective": RunFolder(run).experiment().objective.to_plain()}
-
-
-def first_model(names: Sequence[str], models: Sequence[Trainings | Architecture]) -> str | None:
-    """Given name of the first model that is trained already; None: none is."""
-    trained = (name for name, model in zip(names, models, strict=True) if isinstance(model, tuple))
-    return next(trained, None)
