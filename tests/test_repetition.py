@@ -43,14 +43,14 @@ def again(run: Path, number: int, output: Path, capsys: pytest.CaptureFixture[st
 
 def same(run: Path, number: int, model: Path) -> bool:
     """Whether scores and weights of a model folder are those of the trial, to the last bit."""
-    row = next(row for row in lines(run / "trials.jsonl") if row["proposal"] == number)
+    row = next(row for row in RunFolder(run).last_rows() if row["proposal"] == number)
     curve = [line["score"] for line in lines(model / "epochs.jsonl")]
     digest = weights_digest(torch.load(model / "weights.pt", weights_only=True))
     return curve == row["curve"] and digest == row["weights_digest"]
 
 
 def test_every_trial_of_a_search_is_repeated(pruned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = lines(pruned / "trials.jsonl")
+    rows = RunFolder(pruned).last_rows()
     assert {row["status"] for row in rows} == {"finished", "pruned"}
     for row in rows:
         number = row["proposal"]
@@ -106,7 +106,7 @@ def test_what_else_can_differ_is_named(pruned: Path, tmp_path: Path, capsys: pyt
     environment = json.loads((run / "environment.json").read_text())
     environment["versions"]["torch"], environment["data"]["fingerprint"] = "1.0", "of other data"
     write_atomically(run / "environment.json", json.dumps(environment))
-    rows = lines(run / "trials.jsonl")
+    rows = RunFolder(run).last_rows()
     rows[0] |= {"device": "cuda", "weights_digest": "0" * 16, "curve": [0.25, *rows[0]["curve"][1:]]}
     (run / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     _, printed = again(run, rows[0]["proposal"], tmp_path / "model", capsys)
