@@ -321,6 +321,19 @@ def test_epochs_without_a_step_are_refused_before_the_search(tmp_path: Path) -> 
     assert not lines(tmp_path / "run" / "trials.jsonl")
 
 
+def test_trainings_that_are_no_whole_pass_are_refused_before_the_search(tmp_path: Path) -> None:
+    space = yaml.safe_load((Path(__file__).parents[1] / "search_spaces" / "small.yaml").read_text())
+    space["hyperparameters"]["epochs"] = {"choice": [2, 4]}
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(space))
+    experiment = small(
+        training={"epochs": 4, "epochs_per_pass": 3}, retrain={"epochs": 2}, search_space=str(tmp_path / "space.yaml")
+    )
+    with pytest.raises(InputError) as caught:
+        prepare(experiment)
+    rule = "is 2; allowed: at least training.epochs_per_pass, 3, or some graphs are never used"
+    assert list(caught.value.faults) == [f"retrain.epochs: {rule}", f"hyperparameters.epochs: {rule}"]
+
+
 def test_the_last_line_goes_on_with_a_search(tmp_path: Path) -> None:
     """More trials where their number ended it; as it is where the time did, which a resume has again."""
     experiment = small(budget__trials=2, training__epochs=1)
