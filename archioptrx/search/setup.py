@@ -168,8 +168,9 @@ def _short_trainings(
     """Faults of trainings, trials or retrainings, whose epochs aren't a whole pass over the training graphs."""
     parts = experiment.training.epochs_per_pass
     epochs = {"retrain.epochs": experiment.retrain.epochs or parts}
-    grids = (grid for grid in space.search_space.hyperparameters if grid.name == "epochs")
-    epochs |= {"hyperparameters.epochs": int(min(grid.values)) for grid in grids}
+    for grid in space.search_space.hyperparameters:
+        if grid.name == "epochs":
+            epochs["hyperparameters.epochs"] = int(min(grid.values))
     own = {f"references: {one.name}: epochs": one.candidate.hyperparameters.get("epochs", parts) for one in references}
     return [
         f"{place}: is {number}; allowed: at least training.epochs_per_pass, {parts}, or some graphs are never used"
