@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_search import Crash, crashing, lines, results, searched, small
+from small_search import Crash, crashing, lines, quiet, results, searched, small
 
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.costs import schedule_of
+from archioptrx.runs.experiment_sections import Keep
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.samplers.registry import sampler
 from archioptrx.search.pauses import MOST, Pauses
 from archioptrx.search.repetition import Repetition
+from archioptrx.search.retention import Retention
 from archioptrx.search.run import load_events
 from archioptrx.search.schedule import Asha
 from archioptrx.search.setup import Specs
@@ -64,6 +66,15 @@ def test_a_trial_goes_on_once_enough_others_have_reached_its_rung() -> None:
         asha.prunes(trial, 1, 0.0)
     assert asha.promoted() == 1, "overtaken at first, the third best of nine goes on"
     assert asha.prunes(1, 3, 0.41) and asha.promoted() == 3, "the highest rung comes first"
+
+
+def test_equal_scores_are_as_many_as_others() -> None:
+    asha, going_on = Asha(1, 3.0), 0
+    for trial in range(30):
+        going_on += not asha.prunes(trial, 1, 0.5)
+        while asha.promoted() is not None:
+            going_on += 1
+    assert going_on == 10
 
 
 def test_at_the_end_the_best_of_each_rung_go_on() -> None:
@@ -219,6 +230,54 @@ def test_a_state_that_is_gone_lets_another_trial_go_on(tmp_path: Path) -> None:
     assert any(row["status"] == "finished" for row in rows.values())
 
 
+@pytest.mark.parametrize("damage", ["cut", "swapped"])
+def test_a_state_that_is_damaged_or_of_another_trial_harms_no_trial(tmp_path: Path, damage: str) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(Crash):
+        searched(run, small(**PAUSING), crashing(6))
+    first, second = sorted(file for file in (run / "paused").iterdir() if file.stem.endswith("-1"))[:2]
+    contents = first.read_bytes(), second.read_bytes()
+    first.write_bytes(contents[0][:-100] if damage == "cut" else contents[1])
+    second.write_bytes(b"" if damage == "cut" else contents[0])
+    before = {row["proposal"]: row for row in RunFolder(run).ended()}
+    notes: list[str] = []
+    progress = quiet(10)
+    progress.note = notes.append  # type: ignore[method-assign]
+    searched(run, small(**PAUSING), progress=progress)
+    rows = {row["proposal"]: row for row in RunFolder(run).ended()}
+    for file in (first, second):
+        number = int(file.name[:4])
+        keys = ("status", "epochs", "curve", "weights_digest")
+        assert [rows[number][key] for key in keys] == [before[number][key] for key in keys]
+        assert rows[number]["status"] == "pruned"
+    assert any(f"{first}: is damaged, or of another trial" in note for note in notes)
+    assert any(row["status"] == "finished" for row in rows.values())
+
+
+def test_weights_of_a_part_whose_line_was_lost_are_removed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    searched(run, small(**PAUSING))
+    folder = RunFolder(run)
+    rows = folder.trials.read()
+    last = next(row for row in reversed(rows) if "parts" in row and row["proposal"] in folder.kept())
+    left = [row for row in rows if row["proposal"] != last["proposal"]]
+    first = next(row for row in rows if row["proposal"] == last["proposal"])
+    assert first["weights_digest"] != last["weights_digest"]
+    (run / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*left, first]))
+    retention = Retention(folder, Keep(3))
+    retention.known(folder.last_rows())
+    retention.tidy(folder.last_rows())
+    assert last["proposal"] not in folder.kept()
+
+
+def test_a_trial_whose_patience_ends_at_a_rung_has_ended(tmp_path: Path) -> None:
+    more = {"training__patience": 1, "training__epochs_per_pass": 1, "training__learning_rate": 0.3}
+    searched(tmp_path / "run", small(**PAUSING | more | {"budget__trials": 12}))
+    rows = RunFolder(tmp_path / "run").ended()
+    out = [row for row in rows if row["epochs"] in (2, 4) and row["curve"][-1] <= max(row["curve"][:-1])]
+    assert out and all(row["status"] == "finished" for row in out)
+
+
 def test_the_sampler_receives_every_result_in_order(tmp_path: Path) -> None:
     received = list[tuple[str, int]]()
 
@@ -270,9 +329,9 @@ def test_a_row_may_only_be_replaced_by_its_continuation(whole: Path, tmp_path: P
 
 def test_states_of_many_paused_trials_do_not_fill_the_disk(tmp_path: Path) -> None:
     (tmp_path / "experiment.yaml").touch()
-    pauses, lost = Pauses(RunFolder(tmp_path)), list[int]()
+    pauses, lost, of_it = Pauses(RunFolder(tmp_path)), list[int](), {"fingerprint": "f", "seed": 1}
     for number in range(MOST + 20):
-        row = {"proposal": number, "score": number / 100, "epochs": 2, "status": "pruned"}
+        row = {"proposal": number, "score": number / 100, "epochs": 2, "status": "pruned", **of_it}
         pauses.store(row, {"proposal": number}, b"state")
         lost += pauses.displaced(row, None)
     assert lost == list(range(20)), "the worst"

@@ -177,6 +177,13 @@ def test_the_last_observation_of_a_trial_that_had_paused_counts(several):
     members = [member.key for member in evolution.inner._members()]
     assert members[0] == third.key and sorted(members) == sorted([first.key, second.key, third.key])
     assert gp.inner._outcomes() == [(score(0.9), 1), (score(0.8), 1), (score(0.7), 6), (score(0.7), 6)]
+    tpe = make_sampler("optuna:TPESampler", words, 0)
+    words_of_tpe = [tpe.propose() for _ in range(3)]
+    for word, outcome in zip(
+        words_of_tpe * 2, [(0.9, 1), (0.8, 1), (0.7, 1), (None, 1), (0.6, 3), (0.7, 1)], strict=True
+    ):
+        tpe.observe(word, *outcome)
+    assert [record.outcome for record in tpe.inner.records] == [(None, 1), (0.6, 3), (0.7, 1)]
     gp.observe(third, None, 7)
     assert gp.inner._outcomes()[2] == (None, 7), "it failed when it went on"
 

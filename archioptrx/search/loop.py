@@ -84,7 +84,7 @@ class Trials:
         self.records = records or Records(folder, Keep())
         self.candidates: dict[int, Candidate] = {}
         self.running: dict[int, Running] = {}
-        self.pauses = Pauses(folder)
+        self.pauses = Pauses(folder, listener.note)
         self.rows: dict[int, dict[str, Any]] = {}
         self._results: dict[int, list[dict[str, Any]]] = {}  # all rows of each trial, the last one is in `rows`
         self._received: Counter[int] = Counter()  # numbers of those that the sampler has
@@ -149,7 +149,7 @@ class Trials:
             self.listener.epoch(number, message)
             # The last epoch, too, counts in its rung: other trials may have more of them. But it ends by itself.
             pruned = self.schedule.prunes(number, message["epoch"], score_of(message), self._closing())
-            if message["epoch"] >= running.line["epochs"]:
+            if message["epoch"] >= running.line["epochs"] or message.get("last"):  # by its patience
                 self.schedule.drop(number)
                 return False
             if not (pruned or self._late()):
@@ -330,7 +330,8 @@ class Trials:
         running.state = None
         if running.before is not None and not running.reports:  # its row and its state stand as they are
             del self.running[number]
-            self.listener.dropped(number, f"trial {number} is stopped before its next epoch has ended")
+            self.records.note(trial_name(running.line), "is stopped before its next epoch has ended")
+            self.listener.ended(running.before)
         elif running.before is not None or any(report["best"] for report in running.reports):
             self._end(number, "pruned", message)
         elif limit is None or self._late():
@@ -351,6 +352,8 @@ class Trials:
             self.pauses.forget(before)
         if row["status"] == "pruned" and running.state is not None:
             self.pauses.store(row, running.line, running.state)
+        else:
+            self.schedule.drop(number)
         self.folder.trials.append(row)
         self._take(row)
         self._unobserved.append(number)
@@ -392,7 +395,7 @@ class Trials:
         for row in last:
             self.schedule.remember(row["proposal"], curve_of(row), row["proposal"] in self.pauses.lines)
         self.records.retention.known(last)
-        self.records.retention.tidy()
+        self.records.retention.tidy(last)
 
     def _candidate_of_line(self, line: Mapping[str, Any], covered: bool, trusted: bool) -> Candidate:
         """Candidate of a line: read from it where the snapshot covers the line, otherwise observed and drawn again."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from bisect import insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from archioptrx.core.files import remove_files, write_atomically, writing
 from archioptrx.runs.run_folder import RunFolder
 
+NAME = r"\d{4,}-\d+\.pt"
+DIGEST = hashlib.sha256().digest_size
+"""Bytes at the start of a file: the digest of the state, with what says whose it is."""
 MOST = 64
 """Paused trials of equal epochs whose states are kept: a search of 10,000 trials must not fill the disk."""
 
@@ -26,6 +30,8 @@ class Pauses:
     ----------
     folder
         A locked run folder.
+    note
+        Function that shows a message to the user.
 
     Attributes
     ----------
@@ -33,8 +39,8 @@ class Pauses:
         Lines of `proposals.jsonl` of the trials whose states are there, by their numbers.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
+    def __init__(self, folder: RunFolder, note: Callable[[str], None] = print) -> None:
+        self.folder, self.note = folder, note
         self.lines: dict[int, dict[str, Any]] = {}
         self._of_epochs: dict[int, list[tuple[float, int]]] = {}  # negative score and number, the best first
 
@@ -43,7 +49,7 @@ class Pauses:
         place = self.folder.path / "paused"
         if not place.is_dir():
             return
-        found = {path.name for path in place.iterdir() if re.fullmatch(r"\d{4,}-\d+\.pt", path.name)}
+        found = {path.name for path in place.iterdir() if re.fullmatch(NAME, path.name) and path.is_file()}
         for row in rows:
             file = self._file(row)
             if row["status"] == "pruned" and file.name in found:
@@ -58,7 +64,7 @@ class Pauses:
         file = self._file(row)
         with writing(file):
             file.parent.mkdir(exist_ok=True)
-        write_atomically(file, state)
+        write_atomically(file, _digest(row, state) + state)
         self._note(row, line)
 
     def forget(self, before: Mapping[str, Any]) -> None:
@@ -79,9 +85,15 @@ class Pauses:
         return worst
 
     def state(self, row: Mapping[str, Any]) -> bytes | None:
-        """State of a trial that paused with this row; None: it is gone."""
+        """State of a trial that paused with this row; None: it is gone, damaged, or of another trial."""
         file = self._file(row)
-        return file.read_bytes() if row["proposal"] in self.lines and file.is_file() else None
+        if row["proposal"] not in self.lines or not file.is_file():
+            return None
+        content = file.read_bytes()
+        if content[:DIGEST] == _digest(row, content[DIGEST:]):
+            return content[DIGEST:]
+        self.note(f"{file}: is damaged, or of another trial; trial {row['id']} can't go on")
+        return None
 
     def _leave_out(self, number: int, epochs: int) -> None:
         self.lines.pop(number, None)
@@ -95,3 +107,8 @@ class Pauses:
 
     def _file(self, row: Mapping[str, Any]) -> Path:
         return self.folder.path / "paused" / f"{row['proposal']:04d}-{row['epochs']}.pt"
+
+
+def _digest(row: Mapping[str, Any], state: bytes) -> bytes:
+    owner = f"{row['fingerprint']} {row['seed']} {row['epochs']}"
+    return hashlib.sha256(owner.encode() + state).digest()

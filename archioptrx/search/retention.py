@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from archioptrx.core.errors import InputError
 from archioptrx.core.files import remove_files, write_atomically, writing
 from archioptrx.runs.experiment_sections import Keep
 from archioptrx.runs.run_folder import RunFolder
@@ -77,13 +79,21 @@ class Retention:
         for _, number in self._order[int(self.count) : int(self.count) + 1]:
             self.folder.weights(number).unlink(missing_ok=True)
 
-    def tidy(self) -> None:
-        """Remove, before the first trial, the weights of all but the best."""
+    def tidy(self, rows: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Remove, before the first trial, the weights of all but the best.
+
+        A trial that went on may have left those of a later epoch than its row's, where its next line was lost: they go,
+        too. `rows`: the trials.
+        """
         if not (self.folder.path / "weights").is_dir():
             return
         remove_files(self.folder.path / "weights", r"\.\d{4,}\.pt\.\w{8}")  # of a write that a crash stopped
         for number in set(self.folder.kept()) - self._best():
             self.folder.weights(number).unlink()
+        for row in rows:
+            file = self.folder.weights(row["proposal"])
+            if row["status"] == "pruned" and file.is_file() and _digest_of(file) != row["weights_digest"]:
+                file.unlink()
 
     def _note(self, row: Mapping[str, Any]) -> None:
         if row["score"] is not None:
@@ -96,3 +106,13 @@ class Retention:
     def _best(self) -> set[int]:
         count = len(self._order) if self.count == math.inf else int(self.count)
         return {number for _, number in self._order[:count]}
+
+
+def _digest_of(file: Path) -> str | None:
+    """Digest of the weights of a file; None: it holds none."""
+    from archioptrx.models.model_folder import digest_of  # here, since it loads torch
+
+    try:
+        return digest_of(file)
+    except InputError:
+        return None

@@ -133,7 +133,7 @@ class Asha(StoppingAsha):
     def prunes(self, trial: int, epoch: int, score: Score, closing: bool = False) -> bool:
         """See `Fifo`."""
         level = self._enter(trial, epoch, score)
-        if level is None or self._place(level, trial) < self._quota(level, closing):
+        if level is None or trial in self._best_of(level, closing):
             return False
         self._paused[trial] = level
         return True
@@ -143,7 +143,7 @@ class Asha(StoppingAsha):
         if closing in self._searched:
             return None
         for level in sorted(set(self._paused.values()), reverse=True):
-            best = _in_order(self._rungs[level])[: self._quota(level, closing)]
+            best = self._best_of(level, closing)
             trial = next((trial for trial in best if self._paused.get(trial) == level), None)
             if trial is not None:
                 del self._paused[trial]
@@ -168,10 +168,10 @@ class Asha(StoppingAsha):
             self._searched.clear()
         return level
 
-    def _quota(self, level: int, closing: bool) -> int:
-        """Number of the best trials of a rung that may go on."""
+    def _best_of(self, level: int, closing: bool) -> list[int]:
+        """The best trials of a rung, which may go on; of equal ones the earlier."""
         share = len(self._rungs[level]) / self.factor
-        return math.ceil(share) if closing else math.floor(share)
+        return _in_order(self._rungs[level])[: math.ceil(share) if closing else math.floor(share)]
 
 
 def _first(score: Score) -> float:

@@ -13,7 +13,8 @@ They are distinguished by `kind`:
     (training and validation so far), `seconds` (all since the trial began), `memory` (bytes, peak of the process in
     this trial), `gpu_memory` (the same of tensors on a GPU, or None); of the best epoch so far: `weights_digest`, and
     where the spec says `keep` and the score is `keep_from` or above: `weights`; where it names the epoch among its
-    `pauses`: `state`, bytes from which another worker goes on to the same numbers.
+    `pauses`, and another one follows: `state`, bytes from which another worker goes on to the same numbers. `last`: no
+    epoch follows.
 `end`
     The last epoch has ended: `seconds`, and where the spec says `final`: `test` (metrics on test events with
     the weights of the best epoch), `weights` (bytes of a state dict) and their `weights_digest`. Where it says
@@ -211,7 +212,9 @@ class _Trial:
                 train_seconds += report.seconds
                 message = self._epoch(report, costs, train_seconds)
                 scored = scored or message["score"] is not None
-                if report.epoch in spec.pauses:
+                if fitting.done:
+                    message["last"] = True
+                elif report.epoch in spec.pauses:
                     message["state"] = self._state(fitting, costs, train_seconds, scored)
                 yield message
             if not fitting.epochs:

@@ -227,7 +227,7 @@ class OptunaSampler:
                 record.outcome = outcome
                 return
         for record in self.records:
-            if record.key == candidate.key and record.outcome is not None and record.outcome[1] < epochs:
+            if record.key == candidate.key and record.outcome is not None and _follows(outcome, record.outcome):
                 record.outcome = outcome
                 return
         known = any(record.key == candidate.key and record.outcome == outcome for record in self.records)
@@ -300,3 +300,8 @@ def optuna_kind(name: str, place: str = "sampler") -> OptunaKind:
     if class_name not in known:
         raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, [PREFIX + key for key in known])}")
     return OptunaKind(known[class_name])
+
+
+def _follows(outcome: tuple[Any, int], before: tuple[Any, int]) -> bool:
+    """Whether an outcome is of a trial that had paused with the one before: more epochs, or a failure in the next."""
+    return outcome[1] > before[1] or (outcome[1] == before[1] and outcome[0] is None and before[0] is not None)
