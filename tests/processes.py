@@ -35,7 +35,7 @@ FORKS.set_forkserver_preload(list(PRELOADED))
 def call(
     command: str | Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run `archioptrx …` or `python FILE …` in a folder, and return its exit code and what it printed.
+    """Run `archioptrx …`, `python FILE …` or `python -c CODE` in a folder; its exit code and what it printed.
 
     Parameters
     ----------
@@ -64,8 +64,18 @@ def run(command: str | Sequence[str], folder: Path, environment: Mapping[str, st
     return done.stdout
 
 
+def python(code: str, environment: Mapping[str, str] | None = None) -> str:
+    """What code prints that imports what this process can import. The seed of its hashes isn't that of this process."""
+    path = os.pathsep.join(filter(None, sys.path))
+    return run(["python", "-c", code], Path.cwd(), {"PYTHONPATH": path, **(environment or {})})
+
+
 def interrupted(
-    command: str | Sequence[str], rows: Path, count: int, number: int = signal.SIGINT
+    command: str | Sequence[str],
+    rows: Path,
+    count: int,
+    number: int = signal.SIGINT,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[int | None, str]:
     """Run a command that prints a line on stderr for each row of a journal, and send it a signal.
 
@@ -81,7 +91,7 @@ def interrupted(
     The exit code and what it printed on stderr.
     """
     reader, writer = FORKS.Pipe(duplex=False)
-    variables = {**os.environ, **ENVIRONMENT}
+    variables = {**os.environ, **ENVIRONMENT, **(environment or {})}
     process = FORKS.Process(target=_run, args=(_words(command), Path.cwd(), variables, Path(os.devnull), writer))
     process.start()
     writer.close()
@@ -134,7 +144,10 @@ def _run(words: Sequence[str], folder: Path, variables: Mapping[str, str], out: 
         else:
             assert program == "python", f"{program}: allowed: archioptrx, python"
             sys.argv = list(arguments)
-            runpy.run_path(arguments[0], run_name="__main__")
+            if arguments[0] == "-c":
+                exec(arguments[1], {"__name__": "__main__"})
+            else:
+                runpy.run_path(arguments[0], run_name="__main__")
     finally:
         atexit._run_exitfuncs()  # multiprocessing ends a process without them
         sys.stdout.flush()
