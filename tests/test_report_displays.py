@@ -172,7 +172,7 @@ def test_sectors_hold_all_rows_about_evenly(held):
 
 def test_every_row_is_in_one_sector_on_the_screen(browser, held, tmp_path):
     """Near the axis a tenth of a millimetre turns a hit by a lot."""
-    events, target = big(held, 20_000)
+    events, target = big(held, 9_000)
     events.graphs[0].pos[:, :2] *= 0.002
     path = tmp_path / "page.html"
     body = displays.event_display(events, target)
@@ -184,7 +184,8 @@ def test_every_row_is_in_one_sector_on_the_screen(browser, held, tmp_path):
             select.select_option(index=index)
             shown_page.wait_for_timeout(50)
             counts.append(sum(drawn(display).values()))
-        assert sum(counts[:-1]) == counts[-1] > 10_000
+        assert len(counts) == 4  # three sectors and all of them
+        assert sum(counts[:-1]) == counts[-1] > 4_500
 
 
 def test_bins_of_the_score():
