@@ -21,6 +21,9 @@ os.environ["ARCHIOPTRX_TRUST"] = os.path.join(TRUSTED.name, "trusted")
 # Small graphs, several workers: a second thread only waits. Has to be said before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Where a test asks for two: a thread that waits doesn't spin, on cores that other tests need.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # Ray's workers run at the lowest priority by default: the other tests would starve them.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
