@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -28,7 +28,7 @@ PATIENCE = 30_000
 """Milliseconds that a busy machine may take for anything."""
 expect.set_options(timeout=PATIENCE)
 
-__all__ = ["Page", "chromium", "expect", "opened", "pushes_sideways"]
+__all__ = ["Browser", "Page", "chromium", "expect", "opened", "pushes_sideways", "running"]
 
 
 def chromium() -> str:
@@ -40,8 +40,19 @@ def chromium() -> str:
 
 
 @contextmanager
+def running() -> Iterator[Browser]:
+    """A browser that is started and ended."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
 def opened(
-    path: Path, theme: Literal["light", "dark"] = "light", width: int = 1280, height: int = 900
+    browser: Browser, path: Path, theme: Literal["light", "dark"] = "light", width: int = 1280, height: int = 900
 ) -> Iterator[Page]:
     """Open a page from disk, without a network.
 
@@ -53,9 +64,7 @@ def opened(
     """
     messages: list[str] = []
     requests: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
-        context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": height}, offline=True)
+    with browser.new_context(color_scheme=theme, viewport={"width": width, "height": height}, offline=True) as context:
         context.set_default_timeout(PATIENCE)
         shown = context.new_page()
         shown.on(
@@ -64,14 +73,11 @@ def opened(
         )
         shown.on("pageerror", lambda error: messages.append(f"uncaught: {error}"))
         shown.on("request", lambda request: requests.append(request.url))
-        try:
-            shown.goto(path.resolve().as_uri())
-            twice = shown.evaluate(TWICE)
-            assert not twice, f"ids that occur twice: {twice}"
-            yield shown
-            shown.wait_for_timeout(50)  # what is still on its way to the console
-        finally:
-            browser.close()
+        shown.goto(path.resolve().as_uri())
+        twice = shown.evaluate(TWICE)
+        assert not twice, f"ids that occur twice: {twice}"
+        yield shown
+        shown.wait_for_timeout(50)  # what is still on its way to the console
     assert not messages, messages
     others = {url for url in requests if not url.startswith(("data:", "blob:"))} - {path.resolve().as_uri()}
     assert not others, others

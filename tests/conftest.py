@@ -3,7 +3,9 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -18,6 +20,9 @@ os.environ["ARCHIOPTRX_TRUST"] = os.path.join(TRUSTED.name, "trusted")
 
 # Small graphs, several workers: a second thread only waits. Has to be said before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Where a test asks for two: a thread that waits doesn't spin, on cores that other tests need.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # Ray's workers run at the lowest priority by default: the other tests would starve them.
 os.environ.setdefault("RAY_worker_niceness", "0")
@@ -59,3 +64,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(finished: Path, tmp_path: Path) -> Path:
     """A copy of that run."""
     return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser for all pages of a module's tests. It ends with them: while it runs, nothing else can use asyncio."""
+    from browser import running
+
+    with running() as browser:
+        yield browser

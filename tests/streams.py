@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from functools import partial
 
 from graphs import random_graph
@@ -44,18 +45,12 @@ def make_wrongly(job: Job) -> BuiltEvent:
     return make(Job(job.name, [job.content, 1, "two"][job.content]))
 
 
-def make_and_die(job: Job) -> BuiltEvent:
-    """The third event takes its process with it."""
-    if job.content == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return make(job)
-
-
-def make_and_wait(job: Job, pipe: str) -> BuiltEvent:
-    """All but the first event tell their process and then wait for ever."""
+def make_and_wait(job: Job, started: str) -> BuiltEvent:
+    """All but the first event tell their process, in a file and on stderr, and then wait for ever."""
     if job.content:
-        with open(pipe, "w") as file:
+        with open(started, "a") as file:
             file.write(f"{os.getpid()}\n")
+        print("waits", file=sys.stderr, flush=True)
         signal.pause()
     return make(job)
 

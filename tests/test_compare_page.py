@@ -28,8 +28,8 @@ def pages(tmp_path_factory):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_two_models(pages, theme):
-    with opened(pages["edges"], theme) as page:
+def test_two_models(browser, pages, theme):
+    with opened(browser, pages["edges"], theme) as page:
         titles = page.locator("main > section > h2").all_inner_texts()
         assert titles == ["Numbers", "Metrics", "Edges that change sides", "Curves", "Score and cost", "One event"]
         expect(page.locator("h1")).to_have_text("first · a<i>b")
@@ -48,8 +48,8 @@ def test_two_models(pages, theme):
         expect(page.locator("#event-figure .legendtext", has_text="worsened by a<i>b")).to_be_visible()
 
 
-def test_another_metric_and_cost_are_chosen(pages):
-    with opened(pages["edges"]) as page:
+def test_another_metric_and_cost_are_chosen(browser, pages):
+    with opened(browser, pages["edges"]) as page:
         page.locator("#intervals").scroll_into_view_if_needed()
         expect(page.locator("#intervals .xtitle")).to_have_text("auc")
         page.locator("select[data-figure=intervals]").select_option(label="track efficiency")
@@ -59,12 +59,12 @@ def test_another_metric_and_cost_are_chosen(pages):
         expect(page.locator("#cost-figure .xtitle")).to_have_text("latency (ms)")
 
 
-def test_on_a_phone(pages):
-    with opened(pages["edges"], width=400) as page:
+def test_on_a_phone(browser, pages):
+    with opened(browser, pages["edges"], width=400) as page:
         assert not pushes_sideways(page)
 
 
-def test_models_without_decisions(pages):
-    with opened(pages["hits"]) as page:
+def test_models_without_decisions(browser, pages):
+    with opened(browser, pages["hits"]) as page:
         assert page.locator("main > section > h2").all_inner_texts() == ["Numbers", "Metrics", "Score and cost"]
         assert "loss" in page.locator("#numbers-table").inner_text()

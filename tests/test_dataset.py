@@ -1,9 +1,8 @@
 """Splits, fingerprints and scales."""
 
 import pickle
-import subprocess
-import sys
 
+import processes
 import pytest
 import torch
 from graphs import random_dataset, random_graph, toy
@@ -37,7 +36,7 @@ def test_split_and_fingerprint_are_the_same_in_another_process():
         "d = load_dataset({'source': 'toy', 'num_samples': 9})\n"
         "print(d.fingerprint, [g.event for g in d.split(seed=3).test])"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    answer = processes.python(code)
     dataset = toy(9)
     assert answer.strip() == f"{dataset.fingerprint} {[g.event for g in dataset.split(seed=3).test]}"
 

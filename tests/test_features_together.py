@@ -9,7 +9,7 @@ from small_search import Crash, crashing, lines, proposed, results, searched, sm
 EVOLUTION = {"name": "evolution", "initial": 3, "population": 6}
 SHORT: dict[str, Any] = {
     "data__num_samples": 8,
-    "budget__trials": 16,
+    "budget__trials": 12,
     "training__epochs": 1,
     "retrain__seeds": 1,
     "screen__proposals": 3,
@@ -54,11 +54,11 @@ def test_a_search_that_died_goes_on_to_the_same_end(name: str, tmp_path: Path) -
         assert lines(whole / "learned.jsonl")
     else:
         assert sum(line["parent"] is not None for line in proposals) > 5
-    for after in (7, 29):  # before the first snapshot, and after it
+    for after in (7, 21):  # before the first snapshot, and after it
         folder = tmp_path / str(after)
         with pytest.raises(Crash):
             searched(folder, experiment, crashing(after))
-        assert (folder / "sampler.json").exists() == (after == 29)
+        assert (folder / "sampler.json").exists() == (after == 21)
         searched(folder, experiment)
         assert results(folder) == results(whole) and proposed(folder) == proposed(whole)
         assert search_record(folder) == search_record(whole)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 from collections import defaultdict
 from dataclasses import replace
 from itertools import combinations
 
 import networkx as nx
+import processes
 import pytest
 import torch
 from hypothesis import example, given
@@ -374,16 +372,8 @@ def fingerprints() -> list[str]:
     return [graph.fingerprint for graph in GOLDEN.values()] + walks
 
 
-@pytest.mark.parametrize("hash_seed", ["0", "1"])
-def test_equal_in_another_process(hash_seed: str) -> None:
-    code = "import test_fingerprint as t; print(*t.fingerprints())"
-    path = os.pathsep.join(p for p in (os.path.dirname(__file__), *sys.path) if p)
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": path},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert run.stdout.split() == fingerprints()
+def test_equal_in_another_process() -> None:
+    assert processes.python("import test_fingerprint as t; print(*t.fingerprints())").split() == fingerprints()
 
 
 def test_golden_fingerprints() -> None:

@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import computation_graph
 
@@ -106,12 +106,13 @@ def test_references(name: str) -> None:
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_samples_of_the_bundled_function_graphs(name: str) -> None:
-    for number in range(12):
+    for number in range(6):
         graph = sampled(name, number)
         check_complete(graph)
         check_clear(picture_of(graph, title=f"{name} {number}"))
 
 
+@settings(max_examples=50)
 @given(st.randoms(use_true_random=False))
 def test_any_graph(rng: random.Random) -> None:
     graph = computation_graph(rng)

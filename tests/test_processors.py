@@ -1,10 +1,9 @@
 """Processors and threads: by what binds the process, by a container's quota, by OMP_NUM_THREADS."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
+import processes
 import pytest
 
 from archioptrx.commands import evaluate
@@ -91,9 +90,7 @@ def test_every_command_hands_a_quota_on_to_libraries(tmp_path, monkeypatch, caps
 
 
 def test_train_uses_as_many_threads_as_the_variable_says(tmp_path):
-    command = [sys.executable, "-m", "archioptrx", "train", "attention", "--epochs", "1", "--output", "model"]
-    command += ["--set", "data.num_samples=9"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    command = "archioptrx train attention --epochs 1 --set data.num_samples=9 --output model"
+    done = processes.call(command, tmp_path, {"OMP_NUM_THREADS": "1"})
     assert "attention: 1 thread (--set resources.cpus_per_trial=N changes that)\n" in done.stderr
     assert ", cpu, 1 thread\n" in (tmp_path / "model" / "log.txt").read_text()

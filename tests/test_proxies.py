@@ -106,7 +106,7 @@ def test_networks_differ(proxy):
 def test_all_walks_of_the_bundled_spaces_are_scored(name):
     sampler = RandomSampler(space(name, "full"), 1)
     batch = proxy_batch(DATA.graphs[:4], TASK, edges=100)
-    for number in range(30):
+    for number in range(12):
         candidate = sampler.draw(number, 0)
         model = build(candidate.graph, candidate.hyperparameters, DATA.metadata, TASK, 0)
         values = {proxy: score(proxy, model, batch, TASK) for proxy in PROXIES}

@@ -5,7 +5,6 @@ import os
 import random
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 import yaml
 from small_search import SMALL, allow, lines, proposed, results, searched, small, write_odd, write_only
@@ -33,34 +33,16 @@ def write(folder: Path, **more: Any) -> Path:
     return path
 
 
-def _hear_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def interrupted(command: list[str], rows: Path, count: int) -> tuple[int, str]:
-    """Run a command and press Ctrl-C as soon as so many rows are on disk; exit code and stderr."""
-    # A shell that runs the tests in the background lets its children ignore Ctrl-C: this one shall hear it.
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_ctrl_c
-    )
-    while process.poll() is None and not (rows.exists() and rows.read_bytes().count(b"\n") >= count):
-        os.sched_yield()
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=120)
-    return process.returncode, stderr
-
-
 def test_stopped_and_resumed_on_ray_is_the_same_as_in_one_go_without(tmp_path: Path) -> None:
     run = tmp_path / "run"
     sampler = {"name": "evolution", "initial": 3}
     more = {"budget": {"trials": 8}, "sampler": sampler}
-    code, stderr = interrupted(
-        [*COMMAND, str(write(tmp_path, **more)), "--output", str(run)], run / "trials.jsonl", count=2
-    )
+    command = ["archioptrx", "search", str(write(tmp_path, **more)), "--output", str(run)]
+    code, stderr = processes.interrupted(command, run / "trials.jsonl", count=2)
     assert code == 130
     assert stderr.splitlines()[-1] == f"stopped; go on with: archioptrx search --resume {run}"
     assert len(lines(run / "trials.jsonl")) < 8
-    resumed = subprocess.run([*COMMAND, "--resume", str(run), "--json"], capture_output=True, text=True, check=True)
+    resumed = processes.call(["archioptrx", "search", "--resume", str(run), "--json"], tmp_path)
     assert len(json.loads(resumed.stdout)["trials"]) == 8
     searched(tmp_path / "local", small(budget__trials=8, sampler=sampler))
     assert results(run) == results(tmp_path / "local")
@@ -82,7 +64,7 @@ def test_a_worker_that_dies_is_a_failed_trial(tmp_path: Path, monkeypatch: pytes
     allow("sockets_of_a_test", tmp_path)
     more = {"imports": [*odd.pop("imports"), "sockets_of_a_test"], "track": ["sockets"], **odd}
     path = write(tmp_path, **more, training={"epochs": 1}, budget={"trials": 6})
-    done = subprocess.run([*COMMAND, str(path), "--output", "run", "--json"], capture_output=True, text=True)
+    done = processes.call(["archioptrx", "search", str(path), "--output", "run", "--json"], tmp_path)
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["trials"]
     errors = [row["error"] for row in rows if row["status"] == "failed"]
@@ -172,7 +154,7 @@ def test_no_process_of_a_search_connects_to_another_machine(tmp_path: Path) -> N
 def test_a_worker_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = write(tmp_path, **write_only(tmp_path, "hanging"), budget={"trials": 1, "trial_time": 0.5})
-    done = subprocess.run([*COMMAND, str(path), "--output", "run"], capture_output=True, text=True)
+    done = processes.call(["archioptrx", "search", str(path), "--output", "run"], tmp_path)
     assert done.returncode == 2
     assert "run: all 1 trials failed; the last one: no score within 0.5 s (budget.trial_time)\n" in done.stderr
     assert "the worker is killed: its time is over" in RunFolder(tmp_path / "run").log("0000").read_text()
@@ -246,8 +228,7 @@ def test_a_record_that_can_not_be_written_ends_the_search(tmp_path: Path) -> Non
     setup = prepare(experiment)
     new_run(tmp_path / "run", setup, load_events(experiment))
     (tmp_path / "run" / "weights").touch()  # where a folder is needed
-    command = [*COMMAND, "--resume", str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = processes.call(["archioptrx", "search", "--resume", str(tmp_path / "run")], tmp_path)
     assert done.returncode == 2, done.stderr
     last = done.stderr.splitlines()[-1]
     assert re.search(

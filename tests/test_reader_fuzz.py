@@ -283,7 +283,7 @@ def test_every_source_of_files_has_a_reader(tmp_path):
 
 @pytest.mark.parametrize("reader", READERS)
 def test_a_damaged_file_is_read_or_refused_in_one_line(reader):
-    fuzz_files(reader, 200)
+    fuzz_files(reader, 100)
 
 
 @pytest.mark.long

@@ -22,7 +22,7 @@ ASHA: dict[str, Any] = {
     "training": {"epochs": 3, "learning_rate": 0.01},
     "resources__cpus_per_trial": 2,
     "retrain": {"top": 1, "seeds": 1, "epochs": 1},
-    "budget__trials": 7,
+    "budget__trials": 5,
 }
 
 

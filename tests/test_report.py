@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Page, expect, opened, pushes_sideways
+from browser import Browser, Page, expect, opened, pushes_sideways
 from small_search import lines, searched, small, write_odd
 
 from archioptrx.commands import inspect
@@ -32,6 +32,12 @@ def report(run: Path, *options: str) -> Path:
     path = run.parent / f"{run.name}.html"
     assert inspect.main([str(run), "--html", str(path), *options]) == 0
     return path
+
+
+@pytest.fixture(scope="module")
+def written(folder: Path) -> Path:
+    """Its report."""
+    return report(folder)
 
 
 def changed(run: Path, place: Path, change: Callable[[dict[str, Any]], None], *journals: str) -> Path:
@@ -68,10 +74,12 @@ def click_point(page: Page, figure: str, number: int) -> None:
 
 
 @pytest.mark.parametrize(("theme", "ground"), [("light", "rgb(255, 255, 255)"), ("dark", "rgb(18, 22, 28)")])
-def test_everything_is_there_in_the_colours_of_the_system(folder: Path, theme: Any, ground: str) -> None:
+def test_everything_is_there_in_the_colours_of_the_system(
+    browser: Browser, folder: Path, written: Path, theme: Any, ground: str
+) -> None:
     rows = RunFolder(folder).rows()
     winner = json.loads((folder / "best" / "metrics.json").read_text())
-    with opened(report(folder), theme) as page:
+    with opened(browser, written, theme) as page:
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
         heads = page.get_by_role("heading", level=2).all_inner_texts()
         assert heads[:4] == ["Leaderboard", "Scores", "Score and cost", "Best architectures"]
@@ -88,10 +96,10 @@ def test_everything_is_there_in_the_colours_of_the_system(folder: Path, theme: A
         expect(page.locator(".banner[role=status]")).to_have_count(0)
 
 
-def test_a_heading_sorts_by_click_and_by_key(folder: Path) -> None:
+def test_a_heading_sorts_by_click_and_by_key(browser: Browser, folder: Path, written: Path) -> None:
     rows = RunFolder(folder).rows()
     sizes = sorted(row["parameters"] for row in rows)
-    with opened(report(folder)) as page:
+    with opened(browser, written) as page:
         table = page.locator("#leaderboard-table")
         head = table.get_by_role("columnheader", name="parameters")
         head.get_by_role("button").click()
@@ -105,10 +113,10 @@ def test_a_heading_sorts_by_click_and_by_key(folder: Path) -> None:
         assert page.locator("[aria-sort]").count() == 1
 
 
-def test_a_word_filters_and_a_row_opens_its_trial(folder: Path) -> None:
+def test_a_word_filters_and_a_row_opens_its_trial(browser: Browser, folder: Path, written: Path) -> None:
     content = Content.read(RunFolder(folder))
     trial = content.rows[-1]
-    with opened(report(folder)) as page:
+    with opened(browser, written) as page:
         page.get_by_label("Filter").fill(trial["fingerprint"][:9])
         assert column(page, "trial") == [trial["id"]]
         page.locator("#leaderboard-table tbody tr").click()
@@ -124,10 +132,10 @@ def test_a_word_filters_and_a_row_opens_its_trial(folder: Path) -> None:
         assert column(page, "place") == ["No trial matches the filter."]
 
 
-def test_a_point_of_the_front_shows_its_architecture(folder: Path) -> None:
+def test_a_point_of_the_front_shows_its_architecture(browser: Browser, folder: Path, written: Path) -> None:
     content = Content.read(RunFolder(folder))
     finished = [row for row in content.rows if row["status"] == "finished"]
-    with opened(report(folder)) as page:
+    with opened(browser, written) as page:
         panel = page.get_by_role("region", name="Chosen trial")
         click_point(page, "pareto-figure", len(finished) - 1)
         last = finished[-1]
@@ -139,8 +147,8 @@ def test_a_point_of_the_front_shows_its_architecture(folder: Path) -> None:
         expect(page.get_by_role("dialog")).to_be_visible()
 
 
-def test_a_point_tells_its_architecture_in_a_line(folder: Path) -> None:
-    with opened(report(folder)) as page:
+def test_a_point_tells_its_architecture_in_a_line(browser: Browser, written: Path) -> None:
+    with opened(browser, written) as page:
         click_point(page, "pareto-figure", 0)
         box = page.locator("#pareto-figure .points path").first.bounding_box()
         assert box is not None
@@ -149,8 +157,8 @@ def test_a_point_tells_its_architecture_in_a_line(folder: Path) -> None:
         expect(page.locator("#hover-card")).to_contain_text("Trial")
 
 
-def test_the_scale_of_scores_can_be_switched(folder: Path) -> None:
-    with opened(report(folder)) as page:
+def test_the_scale_of_scores_can_be_switched(browser: Browser, written: Path) -> None:
+    with opened(browser, written) as page:
         page.locator("#scores-figure .plot-container").wait_for()
         section = page.locator("section#scores")
         for name, title in (("1 − auc, log", "1 − auc (log; better is up)"), ("auc", "validation auc")):
@@ -163,9 +171,9 @@ def test_the_scale_of_scores_can_be_switched(folder: Path) -> None:
         expect(page.locator("#scores-figure .xtitle")).to_contain_text("wall time")
 
 
-def test_the_theme_changes_and_is_remembered(folder: Path) -> None:
+def test_the_theme_changes_and_is_remembered(browser: Browser, written: Path) -> None:
     ink = "getComputedStyle(document.querySelector('#scores-figure .xtitle')).fill"
-    with opened(report(folder), "light") as page:
+    with opened(browser, written, "light") as page:
         page.locator("#scores-figure .plot-container").wait_for()
         assert page.evaluate(ink) == "rgb(27, 35, 48)"
         page.get_by_role("button", name="Change to dark colours").click()
@@ -175,8 +183,8 @@ def test_the_theme_changes_and_is_remembered(folder: Path) -> None:
         expect(page.get_by_role("button", name="Change to light colours")).to_be_visible()
 
 
-def test_a_dark_page_is_printed_on_white(folder: Path) -> None:
-    with opened(report(folder), "dark") as page:
+def test_a_dark_page_is_printed_on_white(browser: Browser, written: Path) -> None:
+    with opened(browser, written, "dark") as page:
         page.locator("#scores-figure .plot-container").wait_for()
         ink = "getComputedStyle(document.querySelector('#scores-figure .xtitle')).fill"
         dark = page.evaluate(ink)
@@ -190,8 +198,8 @@ def test_a_dark_page_is_printed_on_white(folder: Path) -> None:
         page.wait_for_function(f"(dark) => {ink} !== dark", arg=dark)
 
 
-def test_the_contents_lead_to_sections_and_say_where_one_is(folder: Path) -> None:
-    with opened(report(folder)) as page:
+def test_the_contents_lead_to_sections_and_say_where_one_is(browser: Browser, written: Path) -> None:
+    with opened(browser, written) as page:
         contents = page.get_by_role("navigation", name="Sections")
         for name in ("Best architectures", "Scores"):
             link = contents.get_by_role("link", name=name)
@@ -201,8 +209,8 @@ def test_the_contents_lead_to_sections_and_say_where_one_is(folder: Path) -> Non
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-def test_the_page_never_scrolls_sideways(folder: Path, width: int) -> None:
-    with opened(report(folder), width=width) as page:
+def test_the_page_never_scrolls_sideways(browser: Browser, written: Path, width: int) -> None:
+    with opened(browser, written, width=width) as page:
         for name in ("leaderboard", "scores", "pareto", "architectures"):
             page.locator(f"section#{name} h2").scroll_into_view_if_needed()
             assert not pushes_sideways(page), name
@@ -211,8 +219,8 @@ def test_the_page_never_scrolls_sideways(folder: Path, width: int) -> None:
         assert not pushes_sideways(page)
 
 
-def test_curves_show_whatever_was_noted_of_each_epoch(folder: Path) -> None:
-    with opened(report(folder)) as page:
+def test_curves_show_whatever_was_noted_of_each_epoch(browser: Browser, written: Path) -> None:
+    with opened(browser, written) as page:
         shown = page.locator("section#architectures").get_by_label("Show").first
         names = shown.locator("option").all_inner_texts()
         assert {"validation auc", "loss (training)", "learning rate", "gradient norm", "weight norm"} <= set(names)
@@ -220,13 +228,15 @@ def test_curves_show_whatever_was_noted_of_each_epoch(folder: Path) -> None:
         expect(page.locator("#curves .ytitle")).to_have_text("learning rate")
 
 
-def test_failed_trials_are_shown_with_their_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_trials_are_shown_with_their_reason(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     searched(tmp_path / "run", small(budget__trials=6, **write_odd(tmp_path, "raising")))
     rows = RunFolder(tmp_path / "run").rows()
     failed = [row for row in rows if row["status"] == "failed"]
     assert 0 < len(failed) < len(rows)
-    with opened(report(tmp_path / "run")) as page:
+    with opened(browser, report(tmp_path / "run")) as page:
         assert f"{len(failed)} failed" in page.locator("header .facts").inner_text()
         for _ in range(2):  # down, up: what is missing comes last
             page.locator("#leaderboard-table").get_by_role("button", name="auc").click()
@@ -239,7 +249,7 @@ def test_failed_trials_are_shown_with_their_reason(tmp_path: Path, monkeypatch: 
         expect(page.get_by_role("dialog").locator("pre")).to_contain_text("raising")
 
 
-def test_names_are_text_and_never_html(folder: Path, tmp_path: Path) -> None:
+def test_names_are_text_and_never_html(browser: Browser, folder: Path, tmp_path: Path) -> None:
     evil = "<script>hacked = 1</script><img src=x onerror='hacked = 2'>"
 
     def change(row: dict[str, Any]) -> None:
@@ -249,7 +259,7 @@ def test_names_are_text_and_never_html(folder: Path, tmp_path: Path) -> None:
             row["error"] = evil
 
     run = changed(folder, tmp_path / "run<b>", change, "trials.jsonl", "proposals.jsonl")
-    with opened(report(run)) as page:
+    with opened(browser, report(run)) as page:
         expect(page.get_by_role("heading", level=1)).to_have_text("run<b>")
         expect(page.locator("#leaderboard-table th", has_text="onerror")).to_have_count(1)
         page.locator("#leaderboard-table tbody tr").first.locator("button").click()
@@ -260,47 +270,47 @@ def test_names_are_text_and_never_html(folder: Path, tmp_path: Path) -> None:
         assert page.evaluate("typeof hacked") == "undefined"
 
 
-def test_a_search_that_runs_says_so(folder: Path, tmp_path: Path) -> None:
+def test_a_search_that_runs_says_so(browser: Browser, folder: Path, tmp_path: Path) -> None:
     run = changed(folder, tmp_path / "run", lambda row: None)
     shutil.rmtree(run / "best")
     (run / "trials.jsonl").write_text("".join((run / "trials.jsonl").read_text().splitlines(True)[:2]))
     with RunFolder(run).locked():
         path = report(run)
-    with opened(path) as page:
+    with opened(browser, path) as page:
         expect(page.locator(".banner[role=status]")).to_contain_text("is still running")
         expect(page.locator(".banner[role=status]")).to_contain_text("2 of 6 trials have ended, 4 in training")
         assert len(column(page, "trial")) == 2
-    with opened(report(run)) as page:
+    with opened(browser, report(run)) as page:
         expect(page.locator(".banner[role=status]")).to_contain_text("archioptrx search --resume")
 
 
-def test_a_search_without_an_ended_trial_has_a_page(tmp_path: Path) -> None:
+def test_a_search_without_an_ended_trial_has_a_page(browser: Browser, tmp_path: Path) -> None:
     experiment = small()
     new_run(tmp_path / "run", prepare(experiment), load_events(experiment))
-    with opened(report(tmp_path / "run")) as page:
+    with opened(browser, report(tmp_path / "run")) as page:
         expect(page.locator(".banner[role=status]")).to_contain_text("after 0 of 5 trials")
         expect(page.locator("main")).to_contain_text("No trial has ended yet.")
 
 
-def test_a_search_in_which_all_failed_has_a_page(folder: Path, tmp_path: Path) -> None:
+def test_a_search_in_which_all_failed_has_a_page(browser: Browser, folder: Path, tmp_path: Path) -> None:
     def fail(row: dict[str, Any]) -> None:
         row.update(status="failed", score=None, error="it broke", curve=[], epochs=0, metrics={})
 
     run = changed(folder, tmp_path / "run", fail, "trials.jsonl")
     shutil.rmtree(run / "best")
     (run / "retrain.jsonl").write_text("")
-    with opened(report(run)) as page:
+    with opened(browser, report(run)) as page:
         expect(page.locator(".banner[role=status]")).to_contain_text("all 6 that have ended failed")
         heads = page.get_by_role("heading", level=2).all_inner_texts()
         assert heads[:2] == ["Leaderboard", "Scores"] and "Best architectures" not in heads
         page.locator("#scores-figure .plot-container").wait_for()
 
 
-def test_several_goals_have_fronts_and_a_figure_for_each_pair(tmp_path: Path) -> None:
+def test_several_goals_have_fronts_and_a_figure_for_each_pair(browser: Browser, tmp_path: Path) -> None:
     goals = ["auc", "parameters", "latency"]
     searched(tmp_path / "run", small(budget__trials=6, objective=goals, retrain__seeds=1))
     rows = RunFolder(tmp_path / "run").rows()
-    with opened(report(tmp_path / "run"), "dark") as page:
+    with opened(browser, report(tmp_path / "run"), "dark") as page:
         assert column(page, "front")[0] == "1" and column(page, "trial") == [row["id"] for row in rows]
         against = page.get_by_role("group", name="Against")
         assert against.get_by_role("button").all_inner_texts() == ["parameters", "latency", "time per epoch"]
@@ -310,11 +320,11 @@ def test_several_goals_have_fronts_and_a_figure_for_each_pair(tmp_path: Path) ->
         expect(page.get_by_role("region", name="Chosen trial").locator("pre")).to_be_visible()
 
 
-def test_a_search_of_hyperparameters_has_them_as_columns(tmp_path: Path) -> None:
+def test_a_search_of_hyperparameters_has_them_as_columns(browser: Browser, tmp_path: Path) -> None:
     path = {"architecture": "interaction", "search_space": "hyperparameters"}
     searched(tmp_path / "run", small(budget__trials=4, constraints={}, **path))
     rows = RunFolder(tmp_path / "run").rows()
-    with opened(report(tmp_path / "run")) as page:
+    with opened(browser, report(tmp_path / "run")) as page:
         assert column(page, "hidden") == [str(row["hyperparameters"]["hidden"]) for row in rows]
         expect(page.locator("#leaderboard-table")).to_contain_text("(given)")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from browser import expect, opened, pushes_sideways
+from browser import Browser, expect, opened, pushes_sideways
 from large_run import large_run
 
 from archioptrx.report.run_report import write_report
@@ -14,11 +14,11 @@ from archioptrx.runs.run_folder import RunFolder
 ROWS = "#leaderboard-table tbody tr"
 
 
-def test_a_few_trials_at_a_time_are_shown(tmp_path: Path) -> None:
+def test_a_few_trials_at_a_time_are_shown(browser: Browser, tmp_path: Path) -> None:
     run = RunFolder(large_run(tmp_path / "run", 60))
     write_report(run, tmp_path / "page.html")
     ids = [row["id"] for row in run.rows()]
-    with opened(tmp_path / "page.html") as page:
+    with opened(browser, tmp_path / "page.html") as page:
         shown = page.locator("#leaderboard-shown")
         expect(shown).to_have_text("1–25 of 60 trials")
         expect(page.get_by_role("button", name="Previous")).to_be_disabled()
@@ -34,11 +34,11 @@ def test_a_few_trials_at_a_time_are_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_ten_thousand_trials_fit_in_ten_megabytes(tmp_path: Path) -> None:
+def test_ten_thousand_trials_fit_in_ten_megabytes(browser: Browser, tmp_path: Path) -> None:
     run = RunFolder(large_run(tmp_path / "run", 10_000))
     write_report(run, tmp_path / "page.html")
     assert (tmp_path / "page.html").stat().st_size <= 10_000_000
-    with opened(tmp_path / "page.html", "dark") as page:
+    with opened(browser, tmp_path / "page.html", "dark") as page:
         expect(page.locator("#leaderboard-shown")).to_have_text("1–25 of 10,000 trials")
         assert page.locator(ROWS).count() == 25 and page.locator("tr").count() < 1000
         page.get_by_label("Filter").fill("failed")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from browser import expect, opened, pushes_sideways
+from browser import Browser, expect, opened, pushes_sideways
 from small_search import lines, searched, small, write_odd
 
 from archioptrx.commands.inspect import main as inspect
@@ -96,11 +96,11 @@ def test_each_goal_has_its_effects(tmp_path: Path) -> None:
     assert "On parameters" in sections["effects"].body
 
 
-def test_a_reader_sees_and_switches(content: Content, tmp_path: Path) -> None:
+def test_a_reader_sees_and_switches(browser: Browser, content: Content, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     write_report(content.folder, page)
     for theme in ("light", "dark"):
-        with opened(page, theme) as shown:
+        with opened(browser, page, theme) as shown:
             for name in ("effects-figure", "functions-best", "walks-shapes", "costs-time"):
                 shown.locator(f"#{name}").scroll_into_view_if_needed()
                 expect(shown.locator(f"#{name} .main-svg").first).to_be_visible()

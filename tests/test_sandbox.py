@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from nbclient import NotebookClient
 
 from archioptrx.core.errors import ArchiOpTrXError, InputError
@@ -16,6 +17,8 @@ from archioptrx.graphs.architecture import Architecture
 from archioptrx.sandbox import Controls, build, command, save
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+FEWER = {("data", "num_samples"): 60, ("training", "epochs"): 4}
+"""Values of sliders: less to train than for a reader."""
 NOTEBOOK = EXAMPLES / "sandbox.ipynb"
 
 
@@ -32,6 +35,11 @@ def test_the_notebook_is_kept_without_results():
 def test_the_notebook_runs(tmp_path: Path):
     for name in ("sandbox.ipynb", "sandbox.yaml", "sketch.yaml"):
         shutil.copy(EXAMPLES / name, tmp_path)
+    sliders_file = tmp_path / "sandbox.yaml"
+    content = yaml.safe_load(sliders_file.read_text(encoding="utf-8"))
+    for (section, name), value in FEWER.items():
+        content[section][name]["value"] = value
+    sliders_file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     book = nbformat.read(tmp_path / "sandbox.ipynb", as_version=4)
     client = NotebookClient(book, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
     client.execute(env={**os.environ, "PYTHONPATH": os.pathsep.join([str(EXAMPLES.parent), *sys.path])})

@@ -3,14 +3,13 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 import yaml
 from small_search import SMALL, Crash, crashing, lines, proposed, quiet, results, searched, small, write_odd, write_only
@@ -448,16 +447,12 @@ def test_sigkill_and_resume(whole: Path, tmp_path: Path) -> None:
     """Kill the process itself as soon as its second row is on disk."""
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL))
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "archioptrx.search", "--backend", "local"]
-    process = subprocess.Popen([*command, str(tmp_path / "small.yaml"), "--output", str(run)], stderr=subprocess.PIPE)
-    rows = run / "trials.jsonl"
-    while process.poll() is None and not (rows.exists() and rows.read_bytes().count(b"\n") >= 2):
-        os.sched_yield()
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    rows, command = run / "trials.jsonl", "archioptrx search --backend local"
+    code, _ = processes.interrupted(f"{command} {tmp_path}/small.yaml --output {run}", rows, 2, signal.SIGKILL)
+    assert code == -signal.SIGKILL
     assert 2 <= rows.read_bytes().count(b"\n") <= 5
-    resumed = subprocess.run([*command, "--resume", str(run), "--json"], capture_output=True, text=True, check=True)
-    assert len(json.loads(resumed.stdout)["trials"]) == 5
+    resumed = processes.run(f"{command} --resume {run} --json", tmp_path)
+    assert len(json.loads(resumed)["trials"]) == 5
     assert results(run) == results(whole)
     assert RunFolder(run).best.is_dir()
 

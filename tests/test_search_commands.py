@@ -9,11 +9,11 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 import torch
 import yaml
 from small_search import SMALL, lines, small
-from test_ray_backend import interrupted
 
 from archioptrx.commands import evaluate, inspect, train
 from archioptrx.commands.search import main as search
@@ -224,8 +224,8 @@ def test_the_run_folder_is_complete(run: Path) -> None:
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     path, run = tmp_path / "small.yaml", tmp_path / "run"
     path.write_text(yaml.safe_dump({**SMALL, "budget": {"trials": 500}}))
-    command = [sys.executable, "-m", "archioptrx.search", str(path), "--backend", "local", "--output", str(run)]
-    code, stderr = interrupted(command, run / "trials.jsonl", 2)
+    command = ["archioptrx", "search", str(path), "--backend", "local", "--output", str(run)]
+    code, stderr = processes.interrupted(command, run / "trials.jsonl", 2)
     assert code == 130 == 128 + signal.SIGINT
     assert stderr.splitlines()[-1] == f"stopped; go on with: archioptrx search --resume {run}"
 

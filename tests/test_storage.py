@@ -4,10 +4,9 @@ import os
 import pickle
 import resource
 import shutil
-import subprocess
-import sys
 
 import numpy as np
+import processes
 import pytest
 import torch
 from graphs import random_arrays, random_dataset, random_graph
@@ -124,13 +123,13 @@ def test_a_view_is_pickled_as_the_name_of_its_folder(folder):  # noqa: F811
     parts = pickle.dumps(stored.split())
     assert len(parts) < 5000
     code = (
-        "import pickle, sys\nparts = pickle.load(sys.stdin.buffer)\n"
+        f"import pickle\nparts = pickle.loads({parts!r})\n"
         "print([g.event for g in parts.test], float(sum(g.x.double().sum() for g in parts.train)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], input=parts, capture_output=True, check=True)
+    printed = processes.python(code)
     splits = dataset(12, edges=2000, key="memory").split()
     total = float(sum(g.x.double().sum() for g in splits.train))
-    assert done.stdout.decode().strip() == f"{[g.event for g in splits.test]} {total}"
+    assert printed.strip() == f"{[g.event for g in splits.test]} {total}"
 
 
 def test_a_small_view_is_taken_into_memory_for_a_cluster(folder):  # noqa: F811
@@ -279,9 +278,7 @@ def epoch_of_much_data(size: int) -> None:
 @pytest.mark.parametrize("size", [150e6, pytest.param(2e9, marks=pytest.mark.long)])
 def test_data_larger_than_memory_are_streamed(folder, size):  # noqa: F811
     code = f"import test_storage; test_storage.epoch_of_much_data({int(size)})"
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "ARCHIOPTRX_CACHE": str(folder)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
-    total, built, trained = map(int, done.stdout.split())
+    total, built, trained = map(int, processes.python(code, {"ARCHIOPTRX_CACHE": str(folder)}).split())
     assert total > 0.6 * size
     # Steps take the same memory whatever the size; what is known of each graph without its content grows a little.
     assert max(built, trained) < max(0.25 * 150e6, 0.05 * size)

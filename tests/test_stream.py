@@ -3,12 +3,14 @@
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 
+import processes
 import pytest
 import streams
 import torch
@@ -43,6 +45,11 @@ def log(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv(streams.LOG, str(tmp_path / "log"))
     (tmp_path / "log").touch()
     return tmp_path / "log"
+
+
+def cache_of(folder: Path) -> dict[str, str]:
+    """Variables of a process that uses the test's cache."""
+    return {"ARCHIOPTRX_CACHE": str(folder)}
 
 
 def lines_of(log: Path) -> list[str]:
@@ -114,8 +121,7 @@ def test_the_key_is_the_same_in_another_process():
     code = "import streams\nfrom archioptrx.data.sources.stream import *\n" + (
         "print(key_of(streams.jobs(3), partial(streams.make, edges=7), Metadata('test', options={'a': 'test'})))"
     )
-    env = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
+    answer = processes.python(code)
     named = "".join(["te", "st"])  # equal, and another object than the literal
     builder = streams.partial(streams.make, edges=7)
     assert answer.strip() == key_of(jobs(3), builder, Metadata(named, options={"a": "test"}))
@@ -181,9 +187,8 @@ def test_what_no_key_tells_is_not_kept_and_leaves_nothing(folder, tmp_path, monk
 
 def test_two_processes_may_build_the_same_at_once(folder):
     code = "import streams\nprint(streams.dataset(40, streams.ON_DISK).fingerprint)"
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=env, text=True) for _ in "ab"]
-    answers = {process.communicate()[0].strip() for process in both}
+    with ThreadPoolExecutor(2) as both:
+        answers = {answer.strip() for answer in both.map(processes.python, [code] * 2, [cache_of(folder)] * 2)}
     assert answers == {dataset(40).fingerprint}
     assert len(list(folder.iterdir())) == 1
 
@@ -194,15 +199,20 @@ def test_bad_events_are_named_in_order_or_skipped_and_counted(limits, folder):
         stream(jobs(5), streams.make_some, METADATA, limits=limits)
     assert error.value.faults == tuple(f"e00{k}: is {how}" for k in (1, 4) for how in ("bad", "worse"))
     assert not list(folder.iterdir()), "nothing is left of it"
+    if limits is IN_WORKERS:  # each takes seconds to start; from here on it's the same as on disk
+        return
     skipping = stream(jobs(5), streams.make_some, METADATA, skip_bad=True, limits=limits)
     assert skipping.events == ("e000", "e002", "e003")
     assert skipping.metadata.options["skipped"] == 2
 
 
-def test_an_error_in_a_worker_comes_with_its_traceback():
+def test_an_error_comes_with_its_event_and_of_a_worker_with_its_traceback():
     with pytest.raises(TypeError) as error:
-        stream(jobs(3), streams.make_wrongly, METADATA, limits=IN_WORKERS)
-    assert any("in a worker process" in note and "make_wrongly" in note for note in error.value.__notes__)
+        stream(jobs(3), streams.make_wrongly, METADATA)
+    assert "event e002" in error.value.__notes__
+    with pytest.raises(ValueError, match="two") as error:
+        list(spread(Fraction, ["1/2", "two"], 2))
+    assert any("in a worker process" in note and "fractions.py" in note for note in error.value.__notes__)
 
 
 def test_a_source_that_ends_the_program_in_a_worker_is_an_error_of_its_own():
@@ -210,10 +220,9 @@ def test_a_source_that_ends_the_program_in_a_worker_is_an_error_of_its_own():
     assert not good and isinstance(error, SystemExit)
 
 
-def test_a_worker_that_dies_is_one_line(folder):
+def test_a_worker_that_dies_is_one_line():
     with pytest.raises(InputError, match=r"^a worker process that built an event ended \(killed by signal 9; out of"):
-        stream(jobs(3), streams.make_and_die, METADATA, limits=IN_WORKERS)
-    assert not list(folder.iterdir())
+        list(spread(signal.raise_signal, [0, signal.SIGKILL, 0], 2))
 
 
 def interrupted(pipe):
@@ -246,23 +255,21 @@ def alive(process: int) -> bool:
 
 
 def test_ctrl_c_ends_the_workers_and_leaves_nothing(folder, tmp_path):
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
+    started = tmp_path / "started"
     code = (
         "import streams\nfrom functools import partial\nfrom archioptrx.data.dataset import Metadata\n"
         "from archioptrx.data.sources.stream import stream\n"
-        f"make = partial(streams.make_and_wait, pipe={str(pipe)!r})\n"
+        f"make = partial(streams.make_and_wait, started={str(started)!r})\n"
         "stream(streams.jobs(9), make, Metadata('test'), limits=streams.IN_WORKERS)"
     )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, env=env)
-    workers: set[int] = set()
-    while len(workers) < 2:
-        workers |= {int(line) for line in pipe.read_text().split()}
-    process.send_signal(signal.SIGINT)
-    _, complaint = process.communicate()
-    assert process.returncode != 0  # mostly -SIGINT; 1 where something runs a string while Python ends
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    exit_code, complaint = processes.interrupted(
+        ["python", "-c", code], started, 2, environment={**path, **cache_of(folder)}
+    )
+    assert exit_code != 0
     assert complaint.strip().splitlines()[-1] == "KeyboardInterrupt"
+    workers = [int(line) for line in started.read_text().split()]
+    assert len(workers) == 2
     assert not any(alive(worker) for worker in workers)
     assert not list(folder.iterdir())
 

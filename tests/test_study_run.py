@@ -3,15 +3,13 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 import yaml
 from small_search import SMALL, graph_with, lines, proposed, results, searched, small, write_odd
-from test_ray_backend import interrupted
 from test_search_commands import faults
 
 from archioptrx.commands import evaluate, inspect, train
@@ -22,7 +20,7 @@ from archioptrx.search.study_run import EventsOf
 
 VARIED = {"sampler": [{"name": "random"}, {"name": "evolution", "initial": 2}], "seed": [0, 1]}
 NAMES = ["random-0", "random-1", "evolution-0", "evolution-1"]
-COMMAND = [sys.executable, "-m", "archioptrx.search", "--backend", "local"]
+COMMAND = ["archioptrx", "search", "--backend", "local"]
 
 
 def write(folder: Path, **more: Any) -> Path:
@@ -73,28 +71,25 @@ def test_the_folder_says_what_was_run(whole: Path) -> None:
 def test_sigkill_and_resume(whole: Path, tmp_path: Path) -> None:
     """Kill the process in the middle of the second search: what is resumed equals what nothing disturbed."""
     study = tmp_path / "study"
-    process = subprocess.Popen([*COMMAND, str(write(tmp_path)), "--output", str(study)], stderr=subprocess.PIPE)
     rows = study / "random-1" / "trials.jsonl"
-    while process.poll() is None and not (rows.exists() and rows.read_bytes().count(b"\n") >= 2):
-        os.sched_yield()
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    processes.interrupted([*COMMAND, str(write(tmp_path)), "--output", str(study)], rows, 2, signal.SIGKILL)
     assert [line["search"] for line in lines(study / "searches.jsonl")] == ["random-0"]
     assert not (study / "evolution-0" / "best").exists()
     first = (study / "random-0" / "trials.jsonl").read_bytes()
-    printed = subprocess.run([*COMMAND, "--resume", str(study), "--json"], capture_output=True, text=True, check=True)
+    printed = processes.run([*COMMAND, "--resume", str(study), "--json"], tmp_path)
     assert (study / "random-0" / "trials.jsonl").read_bytes() == first
     for name in NAMES:
         assert results(study / name) == results(whole / name)
         assert proposed(study / name) == proposed(whole / name)
         assert (study / name / "best/metrics.json").read_text() == (whole / name / "best/metrics.json").read_text()
-    assert [row["ended"] for row in json.loads(printed.stdout)["searches"]] == [True] * 4
+    assert [row["ended"] for row in json.loads(printed)["searches"]] == [True] * 4
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     study = tmp_path / "study"
     path = write(tmp_path, budget={"trials": 500})
-    code, stderr = interrupted([*COMMAND, str(path), "--output", str(study)], study / "random-0" / "trials.jsonl", 2)
+    command = [*COMMAND, str(path), "--output", str(study)]
+    code, stderr = processes.interrupted(command, study / "random-0" / "trials.jsonl", 2)
     assert code == 130
     assert stderr.splitlines()[-1] == f"stopped; go on with: archioptrx search --resume {study}"
 

@@ -1,9 +1,8 @@
 """The bundled experiment of each further task: what its network reaches between the constant and the perfect oracle."""
 
-import subprocess
-import sys
 from pathlib import Path
 
+import processes
 import pytest
 import torch
 from oracles import ConstantOracle, PerfectOracle
@@ -77,8 +76,7 @@ def test_half_of_the_gap_is_closed(name, capsys):
 
 def test_the_notebooks_accuracy_is_printed_beside_ours():
     root = Path(__file__).parent.parent
-    command = [sys.executable, "examples/notebook.py", "12"]
-    lines = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+    lines = processes.run("python examples/notebook.py 12", root).splitlines()
     assert lines[0].split("  ")[-1] == "accuracy in the notebook"
     assert [line.split()[0] for line in lines[1:]] == [str(epoch) for epoch in range(1, 11)]
     assert lines[1].split()[-1] == "75.9%" and lines[10].split()[-1] == "95.9%"

@@ -1,4 +1,4 @@
-"""The commands of the tutorial work one after the other; fewer events, trials and epochs than a reader has."""
+"""The commands of the tutorial work one after the other; fewer events, trials and epochs than a reader has, no Ray."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ FEWER = {
     "--events 60": "--events 12",
     "--events 10": "--events 3",
     "--particles 100": "--particles 20",
-    "--trials 12": "--trials 2 --epochs 1 --set retrain.top=1",
+    "--trials 12": "--trials 2 --epochs 1 --set retrain.top=1 --backend local",
     "--epochs 20": "--epochs 2",
 }
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import networkx as nx
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import even_choices, function_graph, walk_space
 
@@ -159,6 +159,7 @@ def test_walks_of_random_function_graphs(seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", BUNDLED)
+@settings(max_examples=30)  # of each; the `long` test below takes 5,000
 @given(seed=SEEDS)
 def test_walks_of_bundled_function_graphs(name: str, seed: int) -> None:
     rng = random.Random(seed)

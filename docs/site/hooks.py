@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,15 @@ def commands() -> str:
 
 def shown(*words: str) -> str:
     """The help of a command, in a block."""
-    result = subprocess.run(
-        [sys.executable, "-m", "archioptrx", *words, "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "COLUMNS": "82", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)},
-    )
-    return f"```text\n{result.stdout.rstrip()}\n```"
+    from archioptrx.commands.cli import main
+
+    os.environ.update({"COLUMNS": "82", "NO_COLOR": "1"})
+    printed = StringIO()
+    with redirect_stdout(printed):
+        try:
+            code = main([*words, "--help"])
+        except SystemExit as end:  # argparse ends the program
+            code = end.code
+    if code:
+        raise RuntimeError(f"archioptrx {' '.join(words)} --help: ended with {code}")
+    return f"```text\n{printed.getvalue().rstrip()}\n```"
