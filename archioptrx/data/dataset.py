@@ -17,7 +17,7 @@ from torch import Tensor
 
 from archioptrx.core.errors import InputError, faults_at
 from archioptrx.data.copies import copied, shared_events
-from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
+from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, baseline_probability, edge_features, wrapped
 from archioptrx.data.doublets import SCALES as EDGE_SCALES
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.guard import INDICES, PARTICLE_OF, WHOLE, guarded
@@ -447,7 +447,7 @@ def make_graph(
 def scaled_edge_features(content: Mapping[str, Any], nodes: NDArray[np.float64], metadata: Metadata) -> Any:
     """Features of edges as a graph has them. Raises ValueError where one has a name that isn't known."""
     names, edges = metadata.edge_features, content["edge_index"]
-    features = edge_features(names, nodes, metadata.node_features, edges, content.get("baseline"))
+    features = edge_features(names, nodes, metadata.node_features, edges, baseline_probability(content))
     return features / np.asarray(metadata.edge_scale)
 
 
