@@ -24,7 +24,7 @@ from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import BASELINES, HitGraph
 from archioptrx.data.options import SOURCES, LineGraphOptions, TripletsOptions
-from archioptrx.data.signal import KEYS as SIGNAL
+from archioptrx.data.signal import passed_on
 from archioptrx.data.sources import load_dataset, resolved
 from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
@@ -82,8 +82,7 @@ def load(options: TripletsOptions) -> Dataset:
     scored = trained is not None or any(inner.graphs[0].get(name) is not None for name in BASELINES)
     make = line_metadata if isinstance(options, LineGraphOptions) else triplet_metadata
     # Triplets of edges that are masked are masked: tracks are judged by the same signal.
-    signal = {key: inner.metadata.options[key] for key in SIGNAL if key in inner.metadata.options}
-    options_known: dict[str, Any] = {**signal, "of": inner.metadata.to_dict(), "cut": options.cut if scored else None}
+    options_known: dict[str, Any] = {**passed_on(inner.metadata.options), "of": inner.metadata.to_dict(), "cut": options.cut if scored else None}
     if options.cut_logit is not None and scored:
         options_known |= {"cut": float(Cut(options.cut_logit)), "cut_logit": options.cut_logit}
     if trained is not None:
