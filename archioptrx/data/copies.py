@@ -102,6 +102,15 @@ def copied(graphs: Sequence[HitGraph], known: Sequence[HitGraph]) -> list[str]:
     return list(dict.fromkeys(graph.event for graph in candidates if compared.holds(graph)))
 
 
+def known_events(graphs: Sequence[HitGraph], known: Sequence[HitGraph]) -> list[str]:
+    """Events that are known ones, by `copied` or `shared_events`, in the order of the graphs.
+
+    So an event is known again under another name, in other scales, built with other cuts or divided in another way.
+    """
+    names = {*copied(graphs, known), *shared_events(graphs, known)}
+    return [name for name in _by_event(graphs) if name in names]
+
+
 def shared_events(graphs: Sequence[HitGraph], known: Sequence[HitGraph]) -> list[str]:
     """Events of which so many hits are those of a known one, however both are divided and named.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archioptrx.core.errors import InputError, faults_at
-from archioptrx.data.copies import copied, shared_events
+from archioptrx.data.copies import copied, known_events
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, baseline_probability, edge_features, wrapped
 from archioptrx.data.doublets import SCALES as EDGE_SCALES
 from archioptrx.data.event import PARTICLE_COLUMNS
@@ -282,7 +282,7 @@ class Dataset:
 
         Refused are copies of the own ones and own events that are divided in another way, renamed ones too.
         """
-        if copies := copied(test.graphs, self.graphs) or shared_events(test.graphs, self.graphs):
+        if copies := known_events(test.graphs, self.graphs):
             names = ", ".join(copies[:MOST_NAMED])
             raise InputError(f"test: holds events of the training data: {names}; allowed: other events")
         return test.scaled_like(self.metadata).graphs
