@@ -216,7 +216,9 @@ def test_training_events_under_other_names_with_other_cuts_are_refused(tmp_path,
     unseen = [f"event00000000{name[13:]}" for name in events_of(events_for(load_model(other), None).graphs)]
     assert not {*tested} & {*unseen}, "the events that one tests on, the other was trained on"
     line = refused(capsys, host, other)
-    assert line.startswith(f"other: was trained on 1 of the 1 test events of host ({tested[0]}); allowed: --data PATH of")
+    assert line.startswith(
+        f"other: was trained on 1 of the 1 test events of host ({tested[0]}); allowed: --data PATH of"
+    )
 
 
 def data_files(folder, number, seed):

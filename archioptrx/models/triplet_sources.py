@@ -82,7 +82,11 @@ def load(options: TripletsOptions) -> Dataset:
     scored = trained is not None or any(inner.graphs[0].get(name) is not None for name in BASELINES)
     make = line_metadata if isinstance(options, LineGraphOptions) else triplet_metadata
     # Triplets of edges that are masked are masked: tracks are judged by the same signal.
-    options_known: dict[str, Any] = {**passed_on(inner.metadata.options), "of": inner.metadata.to_dict(), "cut": options.cut if scored else None}
+    options_known: dict[str, Any] = {
+        **passed_on(inner.metadata.options),
+        "of": inner.metadata.to_dict(),
+        "cut": options.cut if scored else None,
+    }
     if options.cut_logit is not None and scored:
         options_known |= {"cut": float(Cut(options.cut_logit)), "cut_logit": options.cut_logit}
     if trained is not None:

@@ -19,10 +19,11 @@ says: no validation or test event was seen. (With fewer than three events the da
 be: the split says so.) The weights stay with the data too, and with every model that is trained on them: `evaluate` and
 `predict` embed new events as the training events were.
 
-*Counts* are those of `archioptrx.data.graph_construction`, those of a signal too, and `particle_edges`: edges between any two hits of one
-particle. Their share is what the embedding strives for; that of the true edges stays low, for of n (n - 1) / 2 edges
-among n hits of a particle, n - 1 are true. They are those of whole events: where an event is divided into sectors, an
-edge that stands in several of them counts once, and true edges that cross from one to another are true and not kept.
+*Counts* are those of `archioptrx.data.graph_construction`, those of a signal too, and `particle_edges`: edges between
+any two hits of one particle. Their share is what the embedding strives for; that of the true edges stays low, for of
+n (n - 1) / 2 edges among n hits of a particle, n - 1 are true. They are those of whole events: where an event is
+divided into sectors, an edge that stands in several of them counts once, and true edges that cross from one to another
+are true and not kept.
 """
 
 from __future__ import annotations
