@@ -236,6 +236,23 @@ def test_other_events(models, tmp_path):
     assert any("too few for intervals" in note for note in comparison.notes)
 
 
+def test_events_that_stand_twice_are_named(models, tmp_path, capsys):
+    from archioptrx.commands import data, evaluate
+
+    folder = tmp_path / "twice"
+    assert data_files(folder, 3, 5) == 0
+    for file in list(folder.glob("*.npz")):
+        shutil.copy(file, folder / f"copy{file.name}")
+    text = "3 of its events are copies of others in it: toy00000, toy00001, toy00002"
+    comparison = compare_models([models["a"], models["b"]], data=folder, resamples=100)
+    assert f"{folder}: {text}" in comparison.notes
+    capsys.readouterr()
+    assert evaluate.main([models["a"], "--data", str(folder)]) == 0
+    assert f"{folder}: {text}" in capsys.readouterr().err.splitlines()
+    assert data.main(["hitgraphs", str(folder)]) == 0
+    assert f"data: {text}; allowed: each event once" in capsys.readouterr().err.splitlines()
+
+
 def test_data_of_another_kind_are_named(models, tmp_path, capsys):
     from archioptrx.commands import data, evaluate, predict
 

@@ -88,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         check_picture(args.plot)
     # These import torch, which `--help` and a wrong option need not wait for.
+    from archioptrx.data.copies import repetition
     from archioptrx.data.dataset import summary
     from archioptrx.data.sources.hitgraphs import check_empty, write
     from archioptrx.data.storage.stored import StoredGraphs
@@ -99,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
         write(dataset, args.output)
     if args.plot:
         plot(dataset, args.plot)
+    if text := repetition(dataset.graphs):
+        print(f"data: {text}; allowed: each event once", file=sys.stderr)
     facts = summary(dataset)
     if isinstance(dataset.graphs, StoredGraphs):
         facts["stored"] = storage_of(dataset.graphs.store)

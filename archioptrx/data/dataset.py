@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archioptrx.core.errors import InputError, faults_at
-from archioptrx.data.copies import copied, known_events
+from archioptrx.data.copies import MOST_NAMED, copied, known_events, repetition
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, baseline_probability, edge_features, wrapped
 from archioptrx.data.doublets import SCALES as EDGE_SCALES
 from archioptrx.data.event import PARTICLE_COLUMNS
@@ -36,8 +36,6 @@ SHARED = "shared_hits"
 EVENTS, SECTORS = "events", "sectors"
 NAMED = 2
 """Events of a part that the rule of a split names at most; of more, it names the first."""
-MOST_NAMED = 5
-"""Events that are copies, named in a message."""
 AZIMUTHS = ("cluster_phi_1", "cluster_phi_2")
 """Names of further features of hits that are azimuths."""
 _PHI = PARTICLE_COLUMNS.index("φ")
@@ -333,11 +331,13 @@ def _caution(parts: Sequence[Sequence[HitGraph]], whole: bool) -> str:
 
 
 def _repeated(parts: Sequence[Sequence[HitGraph]]) -> str:
-    """Warning for validation and test events that are copies of events of a part before them."""
+    """Warning for events that are copies of others of their part, or of a part before it."""
     train, validation, test = parts
     of_test = dict.fromkeys((*copied(test, train), *copied(test, validation)))
     copies = {"validation": copied(validation, train), "test": list(of_test)}
     texts = [f"{part} holds copies of other events: {', '.join(n[:MOST_NAMED])}" for part, n in copies.items() if n]
+    inside = zip(("training", "validation", "test"), map(repetition, parts), strict=True)
+    texts += [f"{part}: {text}" for part, text in inside if text]
     return f"{'; '.join(texts)}; allowed: each event once" if texts else ""
 
 
