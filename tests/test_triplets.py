@@ -289,19 +289,19 @@ def test_the_cut_may_be_a_logit(doublet_model):
 
 @pytest.mark.parametrize("source", ["triplets", "line_graph"])
 def test_the_baseline_of_a_sure_model_ranks_as_that_of_an_unsure_one(source, doublet_model, tmp_path):
-    """Logits times 30: in single precision the probabilities of most doublets are 1."""
+    """Logits times a power of two, so exactly: in single precision the probabilities of most doublets are 1."""
     sure = tmp_path / "sure"
     shutil.copytree(doublet_model, sure)
     weights = torch.load(sure / "weights.pt", weights_only=True)
-    torch.save({k: v * 30 if v.shape[:1] == (1,) else v for k, v in weights.items()}, sure / "weights.pt")
+    torch.save({k: v * 2.0**14 if v.shape[:1] == (1,) else v for k, v in weights.items()}, sure / "weights.pt")
     task, scores = TASK if source == "triplets" else make_task(), []
     for folder in (doublet_model, sure):
-        graphs = load_dataset({"source": source, "of": TOY, "model": str(folder), "cut": 0.5}).graphs
+        graphs = load_dataset({"source": source, "of": TOY, "model": str(folder), "cut": 0.0}).graphs
         rows = task.metrics([task.constant(graph) for graph in graphs], graphs, bins=True)
         scores.append({name: rows[name] for name in rows if name.startswith("baseline") or name == "fixed"})
         stored = torch.cat([graph[task.rows.baseline_logit] for graph in graphs])
-    assert (stored.sigmoid() == 1).sum() > len(stored) / 2, "these would all be alike"
-    assert stored.unique().numel() > len(stored) / 4
+    assert (stored.sigmoid() == 1).sum() > 20, "these would all be alike"
+    assert stored[stored.sigmoid() == 1].unique().numel() > 5
     assert scores[0] == scores[1]
     assert 0.5 < scores[0]["baseline_auc"] < 1
 

@@ -194,12 +194,12 @@ def building_text(counts: Mapping[str, float]) -> str:
     """Efficiency and purity of the graphs' construction; counts as in `archioptrx.data.graph_construction`."""
     if counts.get("true_edges") == 0:
         return "no edge is known to be true"
-    if "true_edges" not in counts:
+    if not {"true_edges", "kept_edges", "edges"} <= counts.keys():
         return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
     kept_edges, true_edges = counts["kept_edges"], counts["true_edges"]
     parts = [f"efficiency {kept_edges / true_edges:.4f} ({kept_edges:,} of {true_edges:,} true edges)"]
-    if counts.get("signal_edges"):
-        kept_signal, signal = counts["kept_signal_edges"], counts["signal_edges"]
+    if signal := counts.get("signal_edges"):
+        kept_signal = counts.get("kept_signal_edges", 0)
         parts.append(f"of the signal {kept_signal / signal:.4f} ({kept_signal:,} of {signal:,})")
     parts.append(f"purity {kept_edges / max(1, counts['edges']):.4f}")
     aside = {"crossing_edges": "true edges cross sectors", "overlap_pairs": "pairs in one layer aside"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
@@ -27,6 +28,10 @@ from archioptrx.data.storage.graph_views import changed, digests_of, facts_of, t
 
 MOST_SECTORS = 10**9
 """Upper limit of numbers of sectors: names of hits that a source doesn't name count on from sector to sector."""
+MOST_COLUMNS = 10**6
+"""Upper limit of the width of an embedding."""
+MOST_COUNT = 2**63
+"""Upper limit of counts and limits in the options of a source, which a changed file may exceed."""
 CUT_SECTORS = 8
 """φ sectors that a whole event is cut into where a data set has fewer than three events."""
 SCALES = {"x": "node_scale", "edge_attr": "edge_scale", "triplet_attr": "triplet_scale"}
@@ -91,10 +96,11 @@ class Metadata:
             raise ValueError(f"node_features begins with {self.node_features[:3]}; allowed: r, φ, z, …")
         for kind in ("node", "edge", "triplet"):
             names, scales = getattr(self, f"{kind}_features"), getattr(self, f"{kind}_scale")
-            if len(names) != len(scales) or not all(0 < scale < math.inf for scale in scales):
+            if len(names) != len(scales) or not all(0 < scale <= sys.float_info.max for scale in scales):
                 raise ValueError(f"{kind}_scale is {scales}; allowed: one positive number for each of {names}")
-        if self.sectors < 1:
-            raise ValueError(f"sectors is {self.sectors!r}; allowed: 1 or more")
+        for name, least, most in (("sectors", 1, MOST_SECTORS), ("embedding", 0, MOST_COLUMNS)):
+            if not least <= (number := getattr(self, name)) <= most:
+                raise ValueError(f"{name} is {number!r:.100}; allowed: {least} … {most:,}")
 
     @property
     def widths(self) -> dict[str, int]:
@@ -376,10 +382,18 @@ def _options_fault(options: Mapping[str, Any]) -> str:
         "options": ((Mapping,), "options of the source by name"),
     }
     for name, (types, allowed) in kinds.items():
-        if name in options and (not isinstance(options[name], types) or isinstance(options[name], bool)):
+        if name in options and (not isinstance(options[name], types) or not _within_bounds(options[name])):
             return f"options.{name} is {options[name]!r:.100}; allowed: {allowed}"
+    for name, count in options.get("building", {}).items():
+        if not isinstance(count, (int, float)) or not _within_bounds(count):
+            return f"options.building.{name} is {count!r:.100}; allowed: a number up to {MOST_COUNT:,}"
     inner = options.get("of", {})
     return _options_fault(inner) or _options_fault(inner.get("options", {})) if inner else ""
+
+
+def _within_bounds(value: Any) -> bool:
+    """Whether a value isn't true or false, and if it is a number, one that arrays hold."""
+    return not isinstance(value, bool) and (not isinstance(value, (int, float)) or abs(value) <= MOST_COUNT)
 
 
 def shares_hits(options: Mapping[str, Any]) -> bool:
