@@ -31,7 +31,7 @@ DROPPED = 7
 """Bits of the 24 of single precision by which r and z are rounded: places within 1e-5 of a coordinate are one; of
 a place that rounding has changed in the last bit one in 50 becomes another."""
 FEWEST = 8
-"""Least number of places that two events share, beyond coincidences."""
+"""Least number of places that two events share, beyond coincidences; and of hits of a graph that tell it from others."""
 SHARE = 0.3
 """Least share of the places of the smaller one. Of two divisions of an event in φ, some parts share a half or more."""
 
@@ -110,11 +110,13 @@ def copied(graphs: Sequence[HitGraph], known: Sequence[HitGraph]) -> list[str]:
 def repeated_events(graphs: Sequence[HitGraph]) -> list[str]:
     """Events of which a graph is a copy of one of an event before them, among the same graphs.
 
-    Only graphs of equal numbers of hits and edges are read.
+    Only graphs of equal numbers of hits and edges are read, and none of a few hits: of many such, some are alike by
+    chance.
     """
     places: dict[tuple[int, int], list[int]] = {}
     for place, facts in enumerate(facts_of(graphs)):
-        places.setdefault((facts.hits, facts.edges), []).append(place)
+        if facts.hits >= FEWEST:
+            places.setdefault((facts.hits, facts.edges), []).append(place)
     alike = sorted(place for of_size in places.values() if len(of_size) > 1 for place in of_size)
     earlier: dict[tuple[int, int, int], list[tuple[str, NDArray[np.float64]]]] = {}
     names: dict[str, None] = {}

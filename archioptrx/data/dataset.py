@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
+from numbers import Real
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -385,7 +386,7 @@ def _options_fault(options: Mapping[str, Any]) -> str:
         if name in options and (not isinstance(options[name], types) or not _within_bounds(options[name])):
             return f"options.{name} is {options[name]!r:.100}; allowed: {allowed}"
     for name, count in options.get("building", {}).items():
-        if not isinstance(count, (int, float)) or not _within_bounds(count):
+        if not isinstance(count, Real) or not _within_bounds(count):
             return f"options.building.{name} is {count!r:.100}; allowed: a number up to {MOST_COUNT:,}"
     inner = options.get("of", {})
     return _options_fault(inner) or _options_fault(inner.get("options", {})) if inner else ""
@@ -393,7 +394,7 @@ def _options_fault(options: Mapping[str, Any]) -> str:
 
 def _within_bounds(value: Any) -> bool:
     """Whether a value isn't true or false, and if it is a number, one that arrays hold."""
-    return not isinstance(value, bool) and (not isinstance(value, (int, float)) or abs(value) <= MOST_COUNT)
+    return not isinstance(value, bool) and (not isinstance(value, Real) or abs(value) <= MOST_COUNT)
 
 
 def shares_hits(options: Mapping[str, Any]) -> bool:

@@ -72,11 +72,11 @@ class Replicates:
         The metric with one unit left out, for each unit (jackknife), NaN where it isn't defined.
     scale
         One of `SCALES`, see `intervals`.
-    counted : bool [U] or None
-        Units that contribute to the metric; an event without edges says nothing about their scores. None: all.
     seeds : of float64 [S]
         For each architecture whose metric is a mean over trainings: the mean of the jackknife values (with one training
         left out) minus each of them.
+    counted : bool [U] or None
+        Units that contribute to the metric; an event without edges says nothing about their scores. None: all.
     """
 
     value: float | None
