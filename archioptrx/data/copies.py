@@ -31,7 +31,7 @@ DROPPED = 7
 """Bits of the 24 of single precision by which r and z are rounded: places within 1e-5 of a coordinate are one; of
 a place that rounding has changed in the last bit one in 50 becomes another."""
 FEWEST = 8
-"""Least number of places that two events share, beyond coincidences; and of hits of a graph that tell it from others."""
+"""Least number of places that two events share, beyond coincidences, and of hits that tell a graph from many others."""
 SHARE = 0.3
 """Least share of the places of the smaller one. Of two divisions of an event in φ, some parts share a half or more."""
 
