@@ -394,7 +394,7 @@ def _options_fault(options: Mapping[str, Any]) -> str:
 
 def _within_bounds(value: Any) -> bool:
     """Whether a value isn't true or false, and if it is a number, one that arrays hold."""
-    return not isinstance(value, bool) and (not isinstance(value, Real) or abs(value) <= MOST_COUNT)
+    return not isinstance(value, bool) and (not isinstance(value, (int, float)) or abs(value) <= MOST_COUNT)
 
 
 def shares_hits(options: Mapping[str, Any]) -> bool:

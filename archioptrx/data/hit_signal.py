@@ -40,4 +40,6 @@ def hits_of_signal(graph: HitGraph, options: Mapping[str, Any]) -> NDArray[np.bo
     if graph.get("particles") is None:  # pT alone is limited
         none = np.zeros(len(graph.x))
         return signal.of(graph.pt.numpy(), none, none)
-    return signal.of(*graph["particles"].numpy()[:, _QUANTITIES].T)[graph.particle_index.numpy()]
+    of_particles = signal.of(*graph["particles"].numpy()[:, _QUANTITIES].T)
+    of_hits: NDArray[np.bool_] = of_particles[graph.particle_index.numpy()]
+    return of_hits

@@ -280,8 +280,9 @@ def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Rep
 
 
 def _number(replicates: Replicates) -> Number:
-    interval = replicates.interval
-    return Number(replicates.value, *(interval or (None, None)), None if interval is None else len(replicates.apart))
+    if (interval := replicates.interval) is None:
+        return Number(replicates.value)
+    return Number(replicates.value, *interval, units=len(replicates.apart))
 
 
 def _differences(replicates: Mapping[str, Replicates], first: Mapping[str, Replicates]) -> dict[str, Number]:
