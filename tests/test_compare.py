@@ -200,6 +200,27 @@ def test_events_that_a_model_was_trained_on_are_refused(models, tmp_path, capsys
     assert "epoch" not in capsys.readouterr().err and not (tmp_path / "x").exists()
 
 
+def test_training_events_under_other_names_with_other_cuts_are_refused(tmp_path, capsys):
+    from archioptrx.commands import data
+
+    events, renamed = tmp_path / "events", tmp_path / "renamed"
+    assert data.main(["helix", "--events", "6", "--particles", "20", "--csv", str(events)]) == 0
+    renamed.mkdir()
+    for file in events.glob("*.csv"):
+        shutil.copy(file, renamed / f"event00000050{file.name[13:]}")
+    source = ("--epochs", "1", "--set", "data.source=trackml", "--data")
+    host = trained(tmp_path / "host", "message_passing", *source, str(events))
+    cuts = ("--set", "data.slope_max=0.001", "--set", "split.seed=3")
+    other = trained(tmp_path / "other", "message_passing", *source, str(renamed), *cuts)
+    tested = events_of(events_for(load_model(host), None).graphs)
+    unseen = [f"event00000000{name[13:]}" for name in events_of(events_for(load_model(other), None).graphs)]
+    assert not {*tested} & {*unseen}, "the events that one tests on, the other was trained on"
+    line = refused(capsys, host, other)
+    assert line.startswith(
+        f"other: was trained on 1 of the 1 test events of host ({tested[0]}); allowed: --data PATH of"
+    )
+
+
 def data_files(folder, number, seed):
     from archioptrx.commands import data
 
@@ -213,6 +234,24 @@ def test_other_events(models, tmp_path):
     assert comparison.entries[1].differences["auc"].low is not None
     assert comparison.entries[1].metrics["track_efficiency"].low is None
     assert any("too few for intervals" in note for note in comparison.notes)
+
+
+def test_events_that_stand_twice_are_named(models, tmp_path, capsys):
+    from archioptrx.commands import data, evaluate
+
+    folder = tmp_path / "twice"
+    assert data_files(folder, 3, 5) == 0
+    names = sorted(file.stem.partition("_")[0] for file in folder.glob("*.npz"))
+    for file in list(folder.glob("*.npz")):
+        shutil.copy(file, folder / f"copy{file.name}")
+    text = f"3 of its events are copies of others in it: {', '.join(names)}"
+    comparison = compare_models([models["a"], models["b"]], data=folder, resamples=100)
+    assert f"{folder}: {text}" in comparison.notes
+    capsys.readouterr()
+    assert evaluate.main([models["a"], "--data", str(folder)]) == 0
+    assert f"{folder}: {text}" in capsys.readouterr().err.splitlines()
+    assert data.main(["hitgraphs", str(folder)]) == 0
+    assert f"data: {text}; allowed: each event once" in capsys.readouterr().err.splitlines()
 
 
 def test_data_of_another_kind_are_named(models, tmp_path, capsys):

@@ -9,7 +9,7 @@ import torch
 from graphs import random_dataset, toy
 
 from archioptrx.core.errors import InputError
-from archioptrx.data.copies import KnownGraphs, shared_events
+from archioptrx.data.copies import KnownGraphs, repeated_events, repetition, shared_events
 from archioptrx.data.dataset import Dataset, Metadata, cut_sectors, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.sources import load_dataset
@@ -154,6 +154,33 @@ def test_other_events_of_the_same_names_are_allowed(source):
     assert known.events == others.events
     splits = known.split(test=others)
     assert len(splits.test) == len(others.graphs) and splits.caution == ""
+
+
+@pytest.mark.parametrize("source", ["toy", "helix"])
+def test_events_that_stand_twice_in_one_set_are_found(source):
+    dataset = events(source)
+    twice = [*dataset.graphs, *(disguised(graph, dataset, 2) for graph in dataset.graphs[:2])]
+    for number, graph in enumerate(twice[-2:]):
+        graph.event = f"copy{number}"
+    assert repeated_events(twice) == ["copy0", "copy1"]
+    assert repetition(twice) == "2 of its events are copies of others in it: copy0, copy1"
+    assert repetition(twice[:-1]) == "one event is a copy of another: copy0"
+    assert repeated_events(dataset.graphs) == [] and repetition(dataset.graphs) == ""
+    twice[-1].event = twice[1].event
+    assert repeated_events(twice) == ["copy0"], "sectors of one event may be alike"
+
+
+def test_each_part_of_a_split_says_which_events_it_has_twice():
+    dataset, new = events("helix"), events("helix", seed=7, number=3)
+    again = new.graphs[0].clone()
+    again.event = "again"
+    splits = dataset.split(test=Dataset((*new.graphs, again), new.metadata))
+    assert splits.caution == "test: one event is a copy of another: again; allowed: each event once"
+    more = [graph.clone() for graph in dataset.graphs]
+    for graph in more:
+        graph.event = f"x{graph.event}"
+    caution = Dataset((*dataset.graphs, *more), dataset.metadata).split(0.2, 0.2).caution
+    assert "training: " in caution and " are copies of others in it: " in caution
 
 
 def test_copies_in_other_parts_of_a_split_are_named():

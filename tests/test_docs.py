@@ -36,7 +36,7 @@ from archioptrx.sampling.samplers import replay
 from archioptrx.sampling.search_space import SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.study import parse_study
-from archioptrx.tasks.comparison import against_baseline, medals
+from archioptrx.tasks.comparison import Baseline, against_baseline, medals
 from archioptrx.tasks.options import EdgeOptions, objective_metrics
 from archioptrx.training.objective import COSTS
 from archioptrx.training.settings import Training
@@ -137,7 +137,10 @@ def test_the_samplers_of_optuna_are_described():
 def test_what_evaluate_adds_for_triplets_and_how_they_are_made_is_described():
     text = (DOCS / "triplets.md").read_text(encoding="utf-8")
     yes = np.ones(1, dtype=bool)
-    added = [*against_baseline(yes, np.ones(1), yes, 0.5), *medals(yes, yes, np.zeros((2, 1), int), yes)]
+    added = [
+        *against_baseline(yes, Baseline(np.ones(1), True), yes, 0.5),
+        *medals(yes, yes, np.zeros((2, 1), int), yes),
+    ]
     keys = [field.name for field in fields(SOURCES.description("line_graph").options)]
     features = line_metadata(Metadata("any"), scored=True)
     names = [*added, *keys, *features.node_features, *features.edge_features]

@@ -244,6 +244,10 @@ WRONG = [
     ({"edge_order": np.array([0, 2, 2])}, "edge_order doesn't name every edge once; allowed: each of 0 … 2 once"),
     ({"edge_mask": np.array([0.5, 0, 1])}, "edge_mask is 0.5 at edge 0; allowed: 0 and 1"),
     ({"baseline": np.array([0.5, 2, 1])}, "baseline is 2 at edge 1; allowed: a probability, 0 … 1"),
+    (
+        {"baseline": np.zeros(3), "baseline_logit": np.zeros(3)},
+        "baseline stands beside baseline_logit; allowed: one of the two",
+    ),
     ({"particle_index": np.zeros(4, int)}, "particle_index points outside the 0 particles (0); allowed: none"),
 ]
 

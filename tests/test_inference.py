@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from archioptrx.data.dataset import Metadata, cut_sectors, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.export.check import random_event
+from archioptrx.models.export.geometry import about_hits
 from archioptrx.models.inference import transform
 
 
@@ -47,6 +49,19 @@ def test_the_features_are_those_of_the_sources() -> None:
     torch.testing.assert_close(event.edge_attr, graph.in_file_order(graph.edge_attr), rtol=0, atol=0)
     torch.testing.assert_close(event.x, graph.x, rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(event.pos, graph.pos, rtol=1e-6, atol=1e-3)
+
+
+def test_lengths_of_a_detector_in_units_of_its_own_have_no_bounds() -> None:
+    metadata = Metadata("straws", node_scale=(1.0, np.pi, 1.0), own_units=True)
+    arrays = random_arrays(0, 40, 120)
+    graph = make_graph({**arrays, "x": arrays["x"] * [1e-3, 1, 1e-3]}, metadata, "a", 0)
+    event = transform(*physical(graph, metadata), metadata)
+    torch.testing.assert_close(event.x, graph.x, rtol=1e-6, atol=1e-9)
+    units = [column["unit"] for column in about_hits(metadata)]
+    assert units == ["as in the training data", "rad", "as in the training data"]
+    assert about_hits(Metadata("test"))[0]["unit"] == "mm"
+    with pytest.raises(InputError, match="is it in metres"):
+        transform(*physical(graph, metadata), replace(metadata, own_units=False))
 
 
 def test_hits_of_a_whole_event_go_to_the_sectors_that_the_data_were_cut_into() -> None:

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
+from graphs import toy
 from scipy.stats import bootstrap, t, ttest_1samp
 
+from archioptrx.data.hitgraph import subgraph
 from archioptrx.report.comparison.bootstrap import Replicates, over_seeds, replicate, resamples
 from archioptrx.report.comparison.intervals import (
     DIFFERENCE,
@@ -15,6 +18,9 @@ from archioptrx.report.comparison.intervals import (
     spread_of,
     student_interval,
 )
+from archioptrx.report.comparison.result import Number
+from archioptrx.report.comparison.text import interval_text
+from archioptrx.report.comparison.units import EVENTS, PARTS, units_of
 from benchmarks.interval_coverage import METRICS, coverage
 
 
@@ -126,6 +132,54 @@ def test_a_real_difference_of_networks_is_seen():
 def test_one_training_has_no_spread_of_seeds():
     single = trainings(np.random.default_rng(0), np.zeros(9), 1)
     assert over_seeds(single, resamples(1, 300, 0)) is single[0]
+
+
+def shares(rows, right):
+    """Share of right rows of events that have so many."""
+    rows, right = np.array(rows, float), np.array(right, float)
+    draws = resamples(len(rows), 300, 0)
+    return replicate(lambda w: {"x": float(w @ right / (w @ rows)) if w @ rows else None}, draws, {"x": LOG_ODDS})["x"]
+
+
+def test_events_that_say_nothing_about_a_metric_do_not_count():
+    rows, right = [100, 80, 120, 90], [96, 70, 119, 88]
+    full, partly = shares(rows, right), shares([*rows, 0, 0, 0, 0], [*right, 0, 0, 0, 0])
+    assert partly.spread == full.spread and full.spread.free == 2
+    assert len(partly.apart) == 4 and partly.interval is not None
+    two = shares([100, 80, 0, 0, 0, 0], [96, 70, 0, 0, 0, 0])
+    assert two.value is not None and two.spread is None and two.interval is None
+    others = shares([0, 0, *rows, 50, 60], [0, 0, *right, 45, 40])
+    assert len(others.minus(partly).apart) == 8, "one of the two says something about each event"
+    assert len(over_seeds([partly, partly], resamples(2, 300, 0)).apart) == 4
+    assert len(shares([10, 10, 10], [4, 5, 6]).apart) == 3, "the second has just the share of all"
+
+
+def test_intervals_of_fewer_events_than_promised_still_cover():
+    random, covered, known = np.random.default_rng(5), 0, 0
+    for _ in range(200):
+        rows = np.append(random.poisson(200, 3), np.zeros(3, int))
+        right = random.binomial(rows, random.beta(19 * 20, 20, 6))
+        if (interval := shares(rows, right).interval) is not None:
+            known += 1
+            covered += interval[0] <= 0.95 <= interval[1]
+    assert known > 150
+    assert covered / known >= 0.93 - 3 * np.sqrt(0.93 * 0.07 / known)
+
+
+def test_units_are_chosen_by_the_graphs_that_have_something_to_score():
+    graphs = list(toy(12).graphs)
+
+    def kind(empty):
+        return units_of([subgraph(g, torch.zeros(len(g.x), dtype=bool)) for g in graphs[:empty]] + graphs[empty:], True)
+
+    assert [kind(empty).kind for empty in (0, 6, 7)] == [EVENTS, EVENTS, PARTS]
+    assert (kind(6).number, kind(7).parts, kind(12).number) == (12, 4, 0)
+
+
+def test_an_interval_of_fewer_events_says_of_how_many():
+    number = Number(0.5, 0.4, 0.6, units=4)
+    assert interval_text(number, 20, digits=2) == "0.40…0.60 of 4"
+    assert interval_text(number, 4, digits=2) == "0.40…0.60"
 
 
 def equal_events(share, units):

@@ -17,7 +17,7 @@ from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.doublets import edge_features
-from archioptrx.data.hitgraph import batch_graphs, subgraph
+from archioptrx.data.hitgraph import batch_graphs, graph_digest, subgraph
 from archioptrx.data.sources import check_spec, load_dataset, resolved, with_path
 from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.triplet_counts import counts
@@ -45,7 +45,7 @@ def cross():
 def doublets_of(arrays, metadata=PLAIN, kept=None, score=None):
     graph = make_graph(arrays, metadata, "e", 0)
     kept = np.ones(graph.num_edges, dtype=bool) if kept is None else kept
-    return Doublets(graph, metadata, kept, score)
+    return Doublets(graph, metadata, kept, {} if score is None else {"baseline": score})
 
 
 @given(st.integers(1, 12), st.integers(0, 40), st.integers(0, 2**31))
@@ -269,6 +269,25 @@ def test_scores_that_the_data_bring_along_are_cut(tmp_path):
     spec = {"source": "line_graph", "of": {"source": "hitgraphs", "path": str(folder)}, "cut": 0.5}
     line = load_dataset(spec).graphs[0]
     assert torch.equal(line.x[:, -1], torch.tensor(score[score >= 0.5]))
+    assert torch.equal(line.baseline, line.x[:, -1][line.edge_index].min(dim=0).values), "a probability stays one"
+
+
+@pytest.mark.parametrize("source", ["line_graph", "triplets"])
+def test_logits_of_an_earlier_network_are_passed_on_and_stored(source, tmp_path):
+    logits = np.linspace(-30, 80, 12)
+    inner, outer = tmp_path / "inner", tmp_path / "outer"
+    write(Dataset((make_graph(cross() | {"baseline_logit": logits}, PLAIN, "e", 0),), PLAIN), inner)
+    spec = {"source": source, "of": {"source": "hitgraphs", "path": str(inner)}, "cut_logit": 20}
+    dataset = load_dataset(spec)
+    write(dataset, outer)
+    graph, again = dataset.graphs[0], load_dataset({"source": "hitgraphs", "path": str(outer)}).graphs[0]
+    assert graph_digest(again) == graph_digest(graph)
+    of_doublets = graph.baseline_logit if source == "triplets" else graph.baseline_logit.new_tensor(logits)
+    name = {"line_graph": "baseline_logit", "triplets": "triplet_baseline_logit"}[source]
+    rows = {"line_graph": graph.hit_id[graph.edge_index], "triplets": graph.get("triplet_index")}[source]
+    assert torch.equal(graph[name], of_doublets[rows].min(dim=0).values)
+    assert graph[name].min() >= 20
+    assert graph[name].unique().tolist() == [20, 30, 40], "as probabilities all would be 1"
 
 
 def test_scales_of_triplets_follow_a_model():

@@ -62,6 +62,12 @@ def test_create_keeps_everything(run: RunFolder) -> None:
     assert run.rows() == [] and run.proposals.read() == []
 
 
+def test_the_largest_number_of_workers_so_far_is_kept(run: RunFolder) -> None:
+    for workers, most in ((4, 4), (1, 4), (6, 6)):
+        run.update(small(resources__workers=workers))
+        assert run.environment() == {"seed": 0, "workers": most}
+
+
 def test_a_used_folder_is_refused(run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds another search; allowed: --resume .*run"):
         RunFolder.create(run.path, small(), {}, {})

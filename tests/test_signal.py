@@ -12,6 +12,7 @@ from events import barrel_event
 from archioptrx.commands import data, evaluate, train
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset
+from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.graph_construction import build, building_metadata
 from archioptrx.data.options.building import Cuts
 from archioptrx.data.signal import Signal
@@ -97,6 +98,29 @@ def test_a_line_graph_keeps_the_signal():
     of = {"source": "helix", "events": 2, "particles": 20, "signal_pt": 1.0, "signal_hits": 4}
     options = load_dataset({"source": "line_graph", "of": of}).metadata.options
     assert Signal.of_options(options) == Signal(1.0, 4)
+
+
+@pytest.mark.parametrize("signal", [{"signal_pt": 1.0}, {"signal_hits": 9}, {"signal_primary": True}, {}])
+def test_graphs_of_a_learned_embedding_keep_the_signal(signal):
+    of = {"source": "helix", "events": 2, "particles": 20, "displaced": 0.5, **signal}
+    learned = {"source": "learned", "of": of, "epochs": 1, "radius": 1.0, "neighbours": 6, "truth": "all"}
+    dataset = load_dataset(learned)
+    chosen = Signal.of_options(of)
+    assert Signal.of_options(dataset.metadata.options) == chosen
+    masked = 0
+    for graph in dataset.graphs:
+        pt, hits, vr = graph["particles"].numpy()[:, [PARTICLE_COLUMNS.index(name) for name in ("pt", "hits", "vr")]].T
+        wanted = chosen.of(pt, hits, vr)[graph.particle_index[graph.edge_index[0]].numpy()]
+        mask = graph.edge_mask.numpy() if signal else np.ones(graph.num_edges, bool)
+        assert np.array_equal(mask, (graph.y.numpy() == 0) | wanted)
+        masked += int((~mask).sum())
+    assert (masked > 0) == bool(signal)
+    counts = dataset.metadata.options["building"]
+    assert counts.get("kept_signal_edges", counts["kept_edges"]) == counts["kept_edges"] - masked
+    assert counts.get("signal_edges", counts["true_edges"]) <= counts["true_edges"]
+    line = load_dataset({"source": "line_graph", "of": learned, "most": 10**6})
+    assert Signal.of_options(line.metadata.options) == chosen
+    assert bool(signal) == any(graph.get("edge_mask") is not None for graph in line.graphs)
 
 
 def test_what_is_not_asked_for_may_be_unknown():

@@ -237,6 +237,18 @@ def test_the_number_of_sectors_is_inferred(tmp_path, names, change, sectors):
         ({"options": []}, "isn't a file of the command `data`: options is (); allowed: options of the source by name"),
         ({"options": {"building": [1]}}, "isn't a file of the command `data`: options.building is [1]; allowed: count"),
         ({"source": "../../evil"}, "isn't a file of the command `data`: source is '../../evil'; allowed: a name with"),
+        ({"sectors": 10**400}, "isn't a file of the command `data`: sectors is 1000"),
+        ({"embedding": -1}, "isn't a file of the command `data`: embedding is -1; allowed: 0 … 1,000,000"),
+        ({"node_scale": [10**400, 1, 1]}, "isn't a file of the command `data`: node_scale is (1000"),
+        ({"options": {"signal_pt": 10**400}}, "isn't a file of the command `data`: options.signal_pt is 1000"),
+        (
+            {"options": {"building": {"edges": 10**400}}},
+            "isn't a file of the command `data`: options.building.edges is",
+        ),
+        (
+            {"options": {"building": {"edges": "3"}}},
+            "isn't a file of the command `data`: options.building.edges is '3'",
+        ),
         ("[" * 20_000, "is nested too deeply"),
     ],
 )

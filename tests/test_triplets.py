@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ from archioptrx.runs.experiment import load_experiment
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.tasks import make_task
-from archioptrx.tasks.comparison import against_baseline, medals
+from archioptrx.tasks.classification_metrics import Cut
+from archioptrx.tasks.comparison import Baseline, against_baseline, medals
 from archioptrx.training.fit import evaluate_model, predict
 
 TOY = {"source": "toy", "num_samples": 12}
@@ -153,11 +155,15 @@ def test_what_is_fixed_and_worsened():
     truth = np.array([1, 1, 1, 0, 0, 0, 1], bool)
     baseline = np.array([0.9, 0.4, 0.6, 0.5, 0.1, 0.7, 0.2], np.float32).astype(np.float64)
     accepted = np.array([1, 1, 0, 0, 1, 1, 0], bool)
-    comparison = against_baseline(accepted, baseline, truth, 0.5)
+    comparison = against_baseline(accepted, Baseline(baseline, logits=False), truth, 0.5)
     assert (comparison["fixed"], comparison["worsened"]) == (2, 2)
     assert comparison["baseline_accuracy"] == pytest.approx(3 / 7)
     assert comparison["baseline_auc"] == pytest.approx(7 / 12)
     assert (comparison["baseline_efficiency"], comparison["baseline_purity"]) == (0.5, 0.5)
+    logits = Baseline(np.log(baseline) - np.log1p(-baseline), logits=True)
+    assert against_baseline(accepted, logits, truth, 0.5) == comparison
+    assert Baseline(baseline, logits=False).accepted(0.9)[0], "what stands exactly on the cut"
+    assert Baseline(np.array([39.0, 40.0]), logits=True).accepted(Cut(40.0)).tolist() == [False, True]
 
 
 def test_fixed_and_worsened_are_the_difference_of_right_answers():
@@ -240,10 +246,12 @@ def test_a_model_scores_the_doublets(doublet_model):
     dataset = triplets(model=str(doublet_model), cut=0.5)
     assert dataset.metadata.options["model"]["same_data"] is True
     for graph, event in zip(dataset.graphs, events, strict=True):
-        score = predict(model.model, [event])[0].sigmoid()
-        assert torch.equal(graph.baseline, score[score >= 0.5])
-        ends = graph.baseline[graph.triplet_index]
-        assert torch.equal(graph.triplet_baseline, ends.min(dim=0).values)
+        answers = predict(model.model, [event])[0]
+        assert torch.equal(graph.baseline_logit, answers[answers >= 0])
+        assert_close(graph.edge_attr[:, -1], graph.baseline_logit.sigmoid())
+        ends = graph.baseline_logit[graph.triplet_index]
+        assert torch.equal(graph.triplet_baseline_logit, ends.min(dim=0).values)
+        assert graph.get("baseline") is None
     counts = dataset.metadata.options["building"]
     assert 0 < counts["kept_doublets"] < counts["doublets"]
     assert counts["kept_true_triplets"] < counts["true_triplets"]
@@ -271,12 +279,34 @@ def test_the_cut_may_be_a_logit(doublet_model):
     level = float(torch.cat(logits).median())
     dataset = triplets(model=str(doublet_model), cut_logit=level)
     for graph, answers in zip(dataset.graphs, logits, strict=True):
-        assert torch.equal(graph.baseline, answers.sigmoid()[answers.double() >= level])
+        assert torch.equal(graph.baseline_logit, answers[answers.double() >= level])
     assert dataset.metadata.options["cut_logit"] == level
     assert dataset.metadata.options["cut"] == pytest.approx(1 / (1 + math.exp(-level)))
     assert "cut_logit" not in triplets(model=str(doublet_model)).metadata.options
     none = triplets(model=str(doublet_model), cut_logit=50.0)
-    assert {len(graph.baseline) for graph in none.graphs} == {0}, "the probability of that cut is as good as 1"
+    assert {graph.num_edges for graph in none.graphs} == {0}, "the probability of that cut is as good as 1"
+    every = [triplets(model=str(doublet_model), cut=cut).metadata.options["building"] for cut in (0.0, 1.0)]
+    assert every[0]["kept_doublets"] == every[0]["doublets"]
+    assert every[1]["kept_doublets"] == 0
+
+
+@pytest.mark.parametrize("source", ["triplets", "line_graph"])
+def test_the_baseline_of_a_sure_model_ranks_as_that_of_an_unsure_one(source, doublet_model, tmp_path):
+    """Logits times a power of two, so exactly: in single precision the probabilities of most doublets are 1."""
+    sure = tmp_path / "sure"
+    shutil.copytree(doublet_model, sure)
+    weights = torch.load(sure / "weights.pt", weights_only=True)
+    torch.save({k: v * 2.0**14 if v.shape[:1] == (1,) else v for k, v in weights.items()}, sure / "weights.pt")
+    task, scores = TASK if source == "triplets" else make_task(), []
+    for folder in (doublet_model, sure):
+        graphs = load_dataset({"source": source, "of": TOY, "model": str(folder), "cut": 0.0}).graphs
+        rows = task.metrics([task.constant(graph) for graph in graphs], graphs, bins=True)
+        scores.append({name: rows[name] for name in rows if name.startswith("baseline") or name == "fixed"})
+        stored = torch.cat([graph[task.rows.baseline_logit] for graph in graphs])
+    assert (stored.sigmoid() == 1).sum() > 20, "these would all be alike"
+    assert stored[stored.sigmoid() == 1].unique().numel() > 5
+    assert scores[0] == scores[1]
+    assert 0.5 < scores[0]["baseline_auc"] < 1
 
 
 def test_events_of_the_triplets_are_divided_as_the_model_s_were(doublet_model):
@@ -291,11 +321,11 @@ def test_events_of_the_triplets_are_divided_as_the_model_s_were(doublet_model):
 def test_a_model_trained_again_is_noticed(doublet_model, tmp_path):
     folder = tmp_path / "other"
     folder.symlink_to(doublet_model)
-    before = triplets(model=str(folder)).graphs[0].baseline
+    before = triplets(model=str(folder)).graphs[0].baseline_logit
     folder.unlink()
     options = ["--set", "data.num_samples=12", "--set", "training.threads=1", "--epochs", "1", "--seed", "5"]
     assert train(["interaction", *options, "--output", str(folder)]) == 0
-    after = triplets(model=str(folder)).graphs[0].baseline
+    after = triplets(model=str(folder)).graphs[0].baseline_logit
     assert before.shape != after.shape or not torch.equal(before, after)
 
 

@@ -88,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         check_picture(args.plot)
     # These import torch, which `--help` and a wrong option need not wait for.
+    from archioptrx.data.copies import repetition
     from archioptrx.data.dataset import summary
     from archioptrx.data.sources.hitgraphs import check_empty, write
     from archioptrx.data.storage.stored import StoredGraphs
@@ -99,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
         write(dataset, args.output)
     if args.plot:
         plot(dataset, args.plot)
+    if text := repetition(dataset.graphs):
+        print(f"data: {text}; allowed: each event once", file=sys.stderr)
     facts = summary(dataset)
     if isinstance(dataset.graphs, StoredGraphs):
         facts["stored"] = storage_of(dataset.graphs.store)
@@ -191,12 +194,12 @@ def building_text(counts: Mapping[str, float]) -> str:
     """Efficiency and purity of the graphs' construction; counts as in `archioptrx.data.graph_construction`."""
     if counts.get("true_edges") == 0:
         return "no edge is known to be true"
-    if "true_edges" not in counts:
+    if not {"true_edges", "kept_edges", "edges"} <= counts.keys():
         return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
     kept_edges, true_edges = counts["kept_edges"], counts["true_edges"]
     parts = [f"efficiency {kept_edges / true_edges:.4f} ({kept_edges:,} of {true_edges:,} true edges)"]
-    if counts.get("signal_edges"):
-        kept_signal, signal = counts["kept_signal_edges"], counts["signal_edges"]
+    if signal := counts.get("signal_edges"):
+        kept_signal = counts.get("kept_signal_edges", 0)
         parts.append(f"of the signal {kept_signal / signal:.4f} ({kept_signal:,} of {signal:,})")
     parts.append(f"purity {kept_edges / max(1, counts['edges']):.4f}")
     aside = {"crossing_edges": "true edges cross sectors", "overlap_pairs": "pairs in one layer aside"}

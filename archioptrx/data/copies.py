@@ -23,13 +23,15 @@ TOLERANCE = 1e-4
 """Relative difference of moments that rounding may make. Single precision has 6e-8 of a coordinate, but angles between
 neighbours are small differences of such."""
 
+MOST_NAMED = 5
+"""Events that are copies, named in a message."""
 SAMPLE = 4096
 """Places of an event that are compared at most."""
 DROPPED = 7
 """Bits of the 24 of single precision by which r and z are rounded: places within 1e-5 of a coordinate are one; of
 a place that rounding has changed in the last bit one in 50 becomes another."""
 FEWEST = 8
-"""Least number of places that two events share, beyond coincidences."""
+"""Least number of places that two events share, beyond coincidences, and of hits that tell a graph from many others."""
 SHARE = 0.3
 """Least share of the places of the smaller one. Of two divisions of an event in φ, some parts share a half or more."""
 
@@ -68,6 +70,11 @@ class GraphMoments:
         moments = [_moment(np.abs(values), power) for values in series for power in (1, 2, 4)]
         return GraphMoments((len(x), len(start), int(true.sum())), np.array(moments))
 
+    def near(self, known: NDArray[np.float64]) -> bool:
+        """Whether these are, but for rounding, the moments of one of some graphs with equal counts. Shapes: [M, K]."""
+        near = np.abs(known - self.moments) <= TOLERANCE * np.abs(self.moments) + 1e-12
+        return bool(near.all(axis=1).any())
+
 
 def _moment(values: NDArray[np.float64], power: int) -> float:
     return float(np.mean(values**power) ** (1 / power)) if len(values) else 0.0
@@ -88,9 +95,7 @@ class KnownGraphs:
         figures = GraphMoments.of(graph)
         if figures is None or figures.counts not in self._known:
             return False
-        known = self._known[figures.counts]
-        near = np.abs(known - figures.moments) <= TOLERANCE * np.abs(figures.moments) + 1e-12
-        return bool(near.all(axis=1).any())
+        return figures.near(self._known[figures.counts])
 
 
 def copied(graphs: Sequence[HitGraph], known: Sequence[HitGraph]) -> list[str]:
@@ -100,6 +105,51 @@ def copied(graphs: Sequence[HitGraph], known: Sequence[HitGraph]) -> list[str]:
     candidates = taken(graphs, [place for place, size in enumerate(sizes) if size in both])
     compared = KnownGraphs(taken(known, [place for place, size in enumerate(known_sizes) if size in both]))
     return list(dict.fromkeys(graph.event for graph in candidates if compared.holds(graph)))
+
+
+def repeated_events(graphs: Sequence[HitGraph]) -> list[str]:
+    """Events of which a graph is a copy of one of an event before them, among the same graphs.
+
+    Only graphs of equal numbers of hits and edges are read, and none of a few hits: of many such, some are alike by
+    chance.
+    """
+    places: dict[tuple[int, int], list[int]] = {}
+    for place, facts in enumerate(facts_of(graphs)):
+        if facts.hits >= FEWEST:
+            places.setdefault((facts.hits, facts.edges), []).append(place)
+    alike = sorted(place for of_size in places.values() if len(of_size) > 1 for place in of_size)
+    earlier: dict[tuple[int, int, int], list[tuple[str, NDArray[np.float64]]]] = {}
+    names: dict[str, None] = {}
+    for graph in taken(graphs, alike):
+        if (figures := GraphMoments.of(graph)) is None:
+            continue
+        others = earlier.setdefault(figures.counts, [])
+        known = [moments for event, moments in others if event != graph.event]  # its own sectors may be alike
+        if known and figures.near(np.stack(known)):
+            names[graph.event] = None
+        others.append((graph.event, figures.moments))
+    return list(names)
+
+
+def repetition(graphs: Sequence[HitGraph]) -> str:
+    """Warning where some events are copies of others beside them; empty where none is.
+
+    Each would count twice, and an interval would be of more events than there are.
+    """
+    names = repeated_events(graphs)
+    several = (
+        f"{len(names)} of its events are copies of others in it" if names[1:] else "one event is a copy of another"
+    )
+    return f"{several}: {', '.join(names[:MOST_NAMED])}" if names else ""
+
+
+def known_events(graphs: Sequence[HitGraph], known: Sequence[HitGraph]) -> list[str]:
+    """Events that are known ones, by `copied` or `shared_events`, in the order of the graphs.
+
+    So an event is known again under another name, in other scales, built with other cuts or divided in another way.
+    """
+    names = {*copied(graphs, known), *shared_events(graphs, known)}
+    return [name for name in _by_event(graphs) if name in names]
 
 
 def shared_events(graphs: Sequence[HitGraph], known: Sequence[HitGraph]) -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
+from numbers import Real
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -16,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archioptrx.core.errors import InputError, faults_at
-from archioptrx.data.copies import copied, shared_events
-from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
+from archioptrx.data.copies import MOST_NAMED, copied, known_events, repetition
+from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, baseline_probability, edge_features, wrapped
 from archioptrx.data.doublets import SCALES as EDGE_SCALES
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.guard import INDICES, PARTICLE_OF, WHOLE, guarded
@@ -27,6 +29,10 @@ from archioptrx.data.storage.graph_views import changed, digests_of, facts_of, t
 
 MOST_SECTORS = 10**9
 """Upper limit of numbers of sectors: names of hits that a source doesn't name count on from sector to sector."""
+MOST_COLUMNS = 10**6
+"""Upper limit of the width of an embedding."""
+MOST_COUNT = 2**63
+"""Upper limit of counts and limits in the options of a source, which a changed file may exceed."""
 CUT_SECTORS = 8
 """φ sectors that a whole event is cut into where a data set has fewer than three events."""
 SCALES = {"x": "node_scale", "edge_attr": "edge_scale", "triplet_attr": "triplet_scale"}
@@ -36,8 +42,6 @@ SHARED = "shared_hits"
 EVENTS, SECTORS = "events", "sectors"
 NAMED = 2
 """Events of a part that the rule of a split names at most; of more, it names the first."""
-MOST_NAMED = 5
-"""Events that are copies, named in a message."""
 AZIMUTHS = ("cluster_phi_1", "cluster_phi_2")
 """Names of further features of hits that are azimuths."""
 _PHI = PARTICLE_COLUMNS.index("φ")
@@ -93,10 +97,11 @@ class Metadata:
             raise ValueError(f"node_features begins with {self.node_features[:3]}; allowed: r, φ, z, …")
         for kind in ("node", "edge", "triplet"):
             names, scales = getattr(self, f"{kind}_features"), getattr(self, f"{kind}_scale")
-            if len(names) != len(scales) or not all(0 < scale < math.inf for scale in scales):
+            if len(names) != len(scales) or not all(0 < scale <= sys.float_info.max for scale in scales):
                 raise ValueError(f"{kind}_scale is {scales}; allowed: one positive number for each of {names}")
-        if self.sectors < 1:
-            raise ValueError(f"sectors is {self.sectors!r}; allowed: 1 or more")
+        for name, least, most in (("sectors", 1, MOST_SECTORS), ("embedding", 0, MOST_COLUMNS)):
+            if not least <= (number := getattr(self, name)) <= most:
+                raise ValueError(f"{name} is {number!r:.100}; allowed: {least} … {most:,}")
 
     @property
     def widths(self) -> dict[str, int]:
@@ -282,7 +287,7 @@ class Dataset:
 
         Refused are copies of the own ones and own events that are divided in another way, renamed ones too.
         """
-        if copies := copied(test.graphs, self.graphs) or shared_events(test.graphs, self.graphs):
+        if copies := known_events(test.graphs, self.graphs):
             names = ", ".join(copies[:MOST_NAMED])
             raise InputError(f"test: holds events of the training data: {names}; allowed: other events")
         return test.scaled_like(self.metadata).graphs
@@ -333,11 +338,13 @@ def _caution(parts: Sequence[Sequence[HitGraph]], whole: bool) -> str:
 
 
 def _repeated(parts: Sequence[Sequence[HitGraph]]) -> str:
-    """Warning for validation and test events that are copies of events of a part before them."""
+    """Warning for events that are copies of others of their part, or of a part before it."""
     train, validation, test = parts
     of_test = dict.fromkeys((*copied(test, train), *copied(test, validation)))
     copies = {"validation": copied(validation, train), "test": list(of_test)}
     texts = [f"{part} holds copies of other events: {', '.join(n[:MOST_NAMED])}" for part, n in copies.items() if n]
+    inside = zip(("training", "validation", "test"), map(repetition, parts), strict=True)
+    texts += [f"{part}: {text}" for part, text in inside if text]
     return f"{'; '.join(texts)}; allowed: each event once" if texts else ""
 
 
@@ -376,10 +383,18 @@ def _options_fault(options: Mapping[str, Any]) -> str:
         "options": ((Mapping,), "options of the source by name"),
     }
     for name, (types, allowed) in kinds.items():
-        if name in options and (not isinstance(options[name], types) or isinstance(options[name], bool)):
+        if name in options and (not isinstance(options[name], types) or not _within_bounds(options[name])):
             return f"options.{name} is {options[name]!r:.100}; allowed: {allowed}"
+    for name, count in options.get("building", {}).items():
+        if not isinstance(count, Real) or not _within_bounds(count):
+            return f"options.building.{name} is {count!r:.100}; allowed: a number up to {MOST_COUNT:,}"
     inner = options.get("of", {})
     return _options_fault(inner) or _options_fault(inner.get("options", {})) if inner else ""
+
+
+def _within_bounds(value: Any) -> bool:
+    """Whether a value isn't true or false, and if it is a number, one that arrays hold."""
+    return not isinstance(value, bool) and (not isinstance(value, (int, float)) or abs(value) <= MOST_COUNT)
 
 
 def shares_hits(options: Mapping[str, Any]) -> bool:
@@ -447,7 +462,7 @@ def make_graph(
 def scaled_edge_features(content: Mapping[str, Any], nodes: NDArray[np.float64], metadata: Metadata) -> Any:
     """Features of edges as a graph has them. Raises ValueError where one has a name that isn't known."""
     names, edges = metadata.edge_features, content["edge_index"]
-    features = edge_features(names, nodes, metadata.node_features, edges, content.get("baseline"))
+    features = edge_features(names, nodes, metadata.node_features, edges, baseline_probability(content))
     return features / np.asarray(metadata.edge_scale)
 
 

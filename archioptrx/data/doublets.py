@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,15 @@ STEEPEST = 100.0
 SCALES = {**dict(zip(EDGE_FEATURES, EDGE_SCALE, strict=True)), **dict.fromkeys(ACORN_FEATURES, 1.0)}
 """Edge features that every source can give, and the divisor of each."""
 SCORE = "score"
-"""Name of the edge feature that an earlier classifier gave: its probability, kept as `baseline`."""
+"""Name of the edge feature that an earlier classifier gave: its probability, kept as `baseline` or `baseline_logit`."""
+
+
+def baseline_probability(fields: Mapping[str, Any]) -> NDArray[np.float64] | None:
+    """Probability of each edge by an earlier classifier, from the fields of a graph; None: there was none."""
+    if fields.get("baseline_logit") is not None:
+        logits = np.asarray(fields["baseline_logit"], dtype=np.float64)
+        return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)))  # no overflow, whatever the logit
+    return None if fields.get("baseline") is None else np.asarray(fields["baseline"], dtype=np.float64)
 
 
 def wrapped(angle: NDArray[np.float64], period: float) -> NDArray[np.float64]:

@@ -58,7 +58,8 @@ SHARES = ("y", "y_triplet", "y_loss", "edge_mask", "triplet_mask")
 """Truth and masks: 0 or 1."""
 ANSWERS = ("edge_weight", "edge_mask")
 """What belongs to the truth of an edge; none is negative."""
-PROBABILITIES = ("baseline", "triplet_baseline")
+PROBABILITIES = {"baseline": "baseline_logit", "triplet_baseline": "triplet_baseline_logit"}
+"""Probabilities of an earlier classifier, and the fields that hold the logit in their place."""
 
 
 def guarded(
@@ -164,6 +165,8 @@ def _index(name: str, values: NDArray[Any]) -> Ints:
 
 def _check_numbers(content: Arrays) -> None:
     """Check that numbers are finite and in the range of their field."""
+    if both := [name for name, logit in PROBABILITIES.items() if name in content and logit in content]:
+        raise InputError(f"{both[0]} stands beside {PROBABILITIES[both[0]]}; allowed: one of the two")
     for name, values in content.items():
         if name in PARTICLE_OF or name not in ROWS:
             continue

@@ -16,8 +16,13 @@ from torch_geometric.data import Data
 from archioptrx.data.event import PARTICLE_COLUMNS
 
 NODE_FIELDS = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index", "embedding", "chain")
-EDGE_FIELDS = ("edge_attr", "y", "edge_order", "edge_weight", "edge_mask", "baseline")
-TRIPLET_FIELDS = ("triplet_attr", "y_triplet", "triplet_weight", "triplet_mask", "triplet_baseline")
+EDGE_FIELDS = ("edge_attr", "y", "edge_order", "edge_weight", "edge_mask", "baseline", "baseline_logit")
+TRIPLET_FIELDS = (
+    *("triplet_attr", "y_triplet", "triplet_weight", "triplet_mask"),
+    *("triplet_baseline", "triplet_baseline_logit"),
+)
+BASELINES = ("baseline", "baseline_logit")
+"""Answers of an earlier classifier to edges, as a probability or as a logit: one of them, or none."""
 PARTICLE_FIELDS = ("particle_id", "particles")
 PAIR_FIELDS = ("y_loss",)
 CHAIN_HIT_FIELDS = ("chain_hit_id", "chain_hit_pid", "chain_hit_pt", "chain_hit_weight", "chain_hit_z")
@@ -58,6 +63,8 @@ class HitGraph(Data):
         Edges that count in loss and metrics; the others only carry messages.
     baseline : float32 [E]
         Probability that an earlier, simpler classifier gave each edge; for comparison only.
+    baseline_logit : float32 [E]
+        The same as a logit, in place of `baseline`, where a network gave it: probabilities near 1 would all be alike.
     hit_weight : float32 [N]
         Weight of each hit in the TrackML score, 0 for noise.
     chain : int64 [N, K]
@@ -80,7 +87,7 @@ class HitGraph(Data):
         Scaled features of the triplets.
     y_triplet : float32 [T]
         Truth of each triplet.
-    triplet_weight, triplet_mask, triplet_baseline : [T]
+    triplet_weight, triplet_mask, triplet_baseline, triplet_baseline_logit : [T]
         Weight, mask and baseline of each triplet, as those of edges.
     embedding : float32 [N, K]
         Coordinates of each hit in a space where hits of one particle are meant to lie together, as a network before

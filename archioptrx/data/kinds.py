@@ -20,21 +20,26 @@ BARE = "hitgraphs"
 
 
 def kind_of_data(metadata: Metadata) -> dict[str, Any]:
-    """Values that tell one kind of data from another, by name."""
-    source = {} if metadata.source == BARE else {"source": metadata.source}
-    units = "own" if metadata.own_units else "mm, rad"
-    return {**source, "φ sectors": metadata.sectors, "units": units, **_options(metadata.options)}
+    """Values that tell one kind of data from another, by name; `of.NAME`: those of the data that these are made of."""
+    return _kind(metadata.to_dict())
 
 
-def _options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options without those of `RECORDS`, those of another source inside included."""
-    kind: dict[str, Any] = {}
+def _kind(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Kind of data by their metadata as plain data, in which those of the inner data stand."""
+    options = metadata.get("options", {})
+    kind = {"source": metadata.get("source"), "φ sectors": metadata.get("sectors")}
+    kind["units"] = "own" if metadata.get("own_units") else "mm, rad"
+    kind = {name: value for name, value in kind.items() if value not in (None, BARE)}
     for name, value in options.items():
-        if name == OF and isinstance(value, Mapping):
-            kind |= {f"{OF}.{inner}": inner_value for inner, inner_value in _options(value.get("options", {})).items()}
-        elif name not in RECORDS and name != OF:
+        if name not in RECORDS and name != OF:
             kind[name] = list(value) if isinstance(value, tuple) else value
-    return kind
+    inner = options.get(OF)
+    return kind | ({_inside(name): value for name, value in _kind(inner).items()} if isinstance(inner, Mapping) else {})
+
+
+def _inside(name: str) -> str:
+    """Name of a value of the inner data."""
+    return f"{OF}.{name}"
 
 
 def other_kind(training: Metadata, data: Metadata, name: str = "training") -> str:
@@ -45,10 +50,13 @@ def other_kind(training: Metadata, data: Metadata, name: str = "training") -> st
     'φ sectors 4 (training: 1), slope_max 0.001 (training: 0.0006)'
     """
     expected, actual = kind_of_data(training), kind_of_data(data)
+    pairs = {key: (actual[key], expected[key]) for key in expected if key in actual and actual[key] != expected[key]}
+    # Sectors, units and signal are those of the inner data: they are named once.
+    taken_over = {_inside(key) for key, pair in pairs.items() if pairs.get(_inside(key)) == pair}
     differences = [
-        f"{key} {_text(actual[key])} ({name}: {_text(expected[key])})"
-        for key in expected
-        if key in actual and actual[key] != expected[key]
+        f"{key} {_text(actual_value)} ({name}: {_text(expected_value)})"
+        for key, (actual_value, expected_value) in pairs.items()
+        if key not in taken_over
     ]
     return ", ".join(differences)
 

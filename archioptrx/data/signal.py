@@ -16,6 +16,11 @@ KEYS = ("signal_pt", "signal_hits", "signal_primary")
 """Options of a source that define its signal."""
 
 
+def passed_on(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that define the signal of a data set: those of data that are made of it, whose particles are the same."""
+    return {key: options[key] for key in KEYS if key in options}
+
+
 @dataclass(frozen=True)
 class Signal:
     """Definition of the particles that are signal; by default all.

@@ -9,7 +9,7 @@ classifiers of Exa.TrkX: Choma et al. 2020, arXiv:2007.00149; Ju et al. 2020, ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Metadata, make_graph
-from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, SCORE, difference, wrapped
+from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, SCORE, baseline_probability, difference, wrapped
 from archioptrx.data.hitgraph import CHAIN_HIT_FIELDS, EDGE_FIELDS, TRIPLET_FIELDS, HitGraph
 
 Floats = NDArray[np.float64]
@@ -48,14 +48,15 @@ class Doublets:
         Meaning of its numbers.
     taking_part : bool [E]
         True for the edges that take part.
-    score : float64 [E] or None
-        Probability that an earlier classifier gave each edge. None: there was no classifier.
+    baseline : of float64 [E]
+        Answers of an earlier classifier, under their name in graphs: `baseline_logit`, or `baseline` where only
+        probabilities are known. Empty: there was no classifier.
     """
 
     graph: HitGraph
     metadata: Metadata
     taking_part: Bools
-    score: Floats | None = None
+    baseline: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def index(self) -> Ints:
@@ -68,15 +69,20 @@ class Doublets:
         is_true: Bools = self.edge_rows("y") > 0.5
         return is_true
 
-    def edge_rows(self, field: str) -> NDArray[Any]:
+    @property
+    def answers(self) -> dict[str, Floats]:
+        """The baseline of the doublets that take part."""
+        return {name: values[self.taking_part] for name, values in self.baseline.items()}
+
+    def edge_rows(self, name: str) -> NDArray[Any]:
         """Rows of a field of edges, for the edges that take part."""
-        values = self.graph[field].numpy()
-        rows: NDArray[Any] = (values.T if field == "edge_index" else values)[self.taking_part]
+        values = self.graph[name].numpy()
+        rows: NDArray[Any] = (values.T if name == "edge_index" else values)[self.taking_part]
         return rows
 
-    def optional(self, field: str) -> NDArray[Any] | None:
+    def optional(self, name: str) -> NDArray[Any] | None:
         """Rows as of `edge_rows`, None where the graph lacks the field."""
-        return None if self.graph.get(field) is None else self.edge_rows(field)
+        return None if self.graph.get(name) is None else self.edge_rows(name)
 
 
 def adjacent(edge_index: Ints, nodes: int, most: int | None = None) -> Ints:
@@ -173,8 +179,8 @@ def line_graph(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitG
     -------
     `hit_id` is the place of each doublet in its graph's caller order; `chain` its hits; `chain_hit_id` … the hits of
     the graph, in a doublet or not; `pid` the particle of a true doublet, 0 for a false one; `y` is 1 for two true
-    doublets of one particle. `baseline` is the smaller of the two doublets' probabilities: it reaches a cut if and only
-    if the doublet classifier alone accepts both. Weights: the smaller of the two; mask: both count.
+    doublets of one particle. `baseline_logit`, or `baseline`, is the smaller of the two doublets' answers: it reaches a
+    cut if and only if the doublet classifier alone accepts both. Weights: the smaller of the two; mask: both count.
 
     Raises
     ------
@@ -187,12 +193,10 @@ def line_graph(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitG
     content |= {"edge_index": pairs, "y": truth(doublets, pairs)}
     content |= {"hit_id": doublets.edge_rows("edge_order"), "chain": chains(doublets), **particles(doublets)}
     content |= chain_hits(graph)
-    for field, join in (("edge_weight", np.minimum), ("edge_mask", np.logical_and)):
-        if (values := doublets.optional(field)) is not None:
-            content[field] = join(values[pairs[0]], values[pairs[1]])
-    if doublets.score is not None:
-        score = doublets.score[doublets.taking_part]
-        content["baseline"] = np.minimum(score[pairs[0]], score[pairs[1]])
+    for name, join in (("edge_weight", np.minimum), ("edge_mask", np.logical_and)):
+        if (values := doublets.optional(name)) is not None:
+            content[name] = join(values[pairs[0]], values[pairs[1]])
+    content |= {name: np.minimum(values[pairs[0]], values[pairs[1]]) for name, values in doublets.answers.items()}
     return make_graph(content, metadata, graph.event, graph.sector, directed=True)
 
 
@@ -207,18 +211,18 @@ def with_triplets(doublets: Doublets, metadata: Metadata, most: int = MOST) -> H
         See `line_graph`; fields of the triplets are those of its edges.
     """
     graph = doublets.graph
-    line = line_graph(doublets, line_metadata(doublets.metadata, doublets.score is not None), most)
+    line = line_graph(doublets, line_metadata(doublets.metadata, bool(doublets.baseline)), most)
     content = {
         k: v for k, v in graph.to_dict().items() if k not in (*TRIPLET_FIELDS, "triplet_index", "event", "sector")
     }
     content |= {k: doublets.edge_rows(k) for k in EDGE_FIELDS if graph.get(k) is not None}
+    if doublets.baseline:  # those of the graph were another classifier's
+        content |= {"baseline": None, "baseline_logit": None, **doublets.answers}
     content["edge_index"] = doublets.index
     content["edge_order"] = np.argsort(np.argsort(content["edge_order"]))
-    if doublets.score is not None:
-        content["baseline"] = doublets.score[doublets.taking_part]
     content["triplet_index"] = line.edge_index
     names = {"triplet_attr": "edge_attr", "y_triplet": "y", "triplet_weight": "edge_weight"}
-    names |= {"triplet_mask": "edge_mask", "triplet_baseline": "baseline"}
+    names |= {"triplet_mask": "edge_mask", "triplet_baseline": "baseline", "triplet_baseline_logit": "baseline_logit"}
     content |= {triplet: line[edge] for triplet, edge in names.items() if line.get(edge) is not None}
     return make_graph(content, metadata, graph.event, graph.sector, directed=True)
 
@@ -236,8 +240,8 @@ def node_columns(doublets: Doublets, metadata: Metadata) -> Floats:
     columns = dict(zip(("r", "φ", "z"), middle.T, strict=True)) | dict(zip(inner.edge_features, values.T, strict=True))
     far = np.where(np.abs(step[:, 0]) < 1.0, np.where(step[:, 0] < 0, -1.0, 1.0), step[:, 0])
     columns.setdefault(DIP, step[:, 2] / far)
-    if doublets.score is not None:
-        columns[SCORE] = doublets.score[doublets.taking_part]
+    if (probability := baseline_probability(doublets.answers)) is not None:
+        columns[SCORE] = probability
     return np.stack([columns[name] for name in metadata.node_features], axis=1)
 
 
@@ -275,7 +279,7 @@ def chain_hits(graph: HitGraph) -> Mapping[str, Any]:
     if graph.get("chain") is not None:
         return {name: graph[name] for name in CHAIN_HIT_FIELDS if graph.get(name) is not None}
     fields = dict(zip(CHAIN_HIT_FIELDS, ("hit_id", "pid", "pt", "hit_weight"), strict=False))
-    table = {name: graph[field] for name, field in fields.items() if graph.get(field) is not None}
+    table = {name: graph[known] for name, known in fields.items() if graph.get(known) is not None}
     return table | {"chain_hit_z": graph.pos[:, 2]}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.copies import repetition
 from archioptrx.data.dataset import EVENTS, Dataset, Metadata, Splits
 from archioptrx.data.description import DataDescription
 from archioptrx.data.hitgraph import HitGraph
@@ -70,7 +71,7 @@ def events_for(model: TrainedModel, path: str | None, warn: Callable[[str], None
     """All events of a path; without one the test events that the model never saw.
 
     `warn` gets a line where events have no truth, lack what their signal needs, are of another kind than those of the
-    training, or are too few.
+    training, stand there twice, or are too few.
 
     Raises
     ------
@@ -85,8 +86,9 @@ def events_for(model: TrainedModel, path: str | None, warn: Callable[[str], None
         graphs = dataset.graphs
         if fault := model.task.data_fault(graphs[0]):
             raise InputError(f"--data: {fault}")
-        for text in remarks(model.task, graphs, dataset.metadata):
-            warn(f"{path}: {text}")
+        for text in (*remarks(model.task, graphs, dataset.metadata), repetition(graphs)):
+            if text:
+                warn(f"{path}: {text}")
         return ModelData(graphs, True, dataset.metadata)
     splits = own_splits(model)
     for text in cautions(model.task, replace(splits, validation=()), model.metadata):

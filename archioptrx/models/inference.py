@@ -77,7 +77,8 @@ def transform(hits: ArrayLike, edge_index: ArrayLike, metadata: Metadata, middle
     Parameters
     ----------
     hits : [N, columns]
-        r, φ, z in mm, rad, mm, then the data set's further columns; arrays or tensors.
+        r, φ, z in mm, rad, mm, then the data set's further columns; arrays or tensors. Lengths are in the units of the
+        training data where these have units of their own (`Metadata.own_units`): then they have no bounds.
     edge_index : [2, E]
         Inner and outer hit of each edge; the graph keeps the order of the edges.
     metadata
@@ -94,7 +95,8 @@ def transform(hits: ArrayLike, edge_index: ArrayLike, metadata: Metadata, middle
     nodes, edges = _hits(hits, len(metadata.node_features)), _edges(edge_index)
     if edges.size and not (edges.min() >= 0 and edges.max() < len(nodes)):
         raise InputError(f"edge_index: points outside the {len(nodes)} hits; allowed: 0 … {len(nodes) - 1}")
-    _check_units(nodes)
+    if not metadata.own_units:
+        _check_units(nodes)
     features = _edge_features(nodes, edges, metadata)
     centres = sector_middles(nodes[:, 1], metadata.sectors) if middle is None else middle
     nodes[:, 1] = wrapped(nodes[:, 1] - centres, 2 * np.pi)

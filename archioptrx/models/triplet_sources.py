@@ -11,6 +11,8 @@ without any triplet stay in the data set, so that this holds.
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -20,9 +22,9 @@ import numpy as np
 from archioptrx.core.errors import InputError, faults_at
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
-from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.hitgraph import BASELINES, HitGraph
 from archioptrx.data.options import SOURCES, LineGraphOptions, TripletsOptions
-from archioptrx.data.signal import KEYS as SIGNAL
+from archioptrx.data.signal import passed_on
 from archioptrx.data.sources import load_dataset, resolved
 from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
@@ -38,6 +40,7 @@ from archioptrx.data.triplets import (
 from archioptrx.models.events import warn_of_kind
 from archioptrx.models.model_folder import TrainedModel, load_model, weights_file
 from archioptrx.tasks.classification_metrics import Bools, Cut
+from archioptrx.tasks.comparison import Baseline
 from archioptrx.training.fit import predict
 
 
@@ -76,11 +79,14 @@ def load(options: TripletsOptions) -> Dataset:
     inner = load_dataset(options.of, "data.of", like=None if trained is None else trained.metadata)
     if trained is not None:
         warn_of_kind(f"data.model: {options.model}: data.of", trained.metadata, inner.metadata)
-    scored = trained is not None or inner.graphs[0].get("baseline") is not None
+    scored = trained is not None or any(inner.graphs[0].get(name) is not None for name in BASELINES)
     make = line_metadata if isinstance(options, LineGraphOptions) else triplet_metadata
     # Triplets of edges that are masked are masked: tracks are judged by the same signal.
-    signal = {key: inner.metadata.options[key] for key in SIGNAL if key in inner.metadata.options}
-    options_known: dict[str, Any] = {**signal, "of": inner.metadata.to_dict(), "cut": options.cut if scored else None}
+    options_known: dict[str, Any] = {
+        **passed_on(inner.metadata.options),
+        "of": inner.metadata.to_dict(),
+        "cut": options.cut if scored else None,
+    }
     if options.cut_logit is not None and scored:
         options_known |= {"cut": float(Cut(options.cut_logit)), "cut_logit": options.cut_logit}
     if trained is not None:
@@ -112,31 +118,32 @@ def make_event(job: Job, plan: TripletPlan) -> BuiltEvent:
 
 def doublets_of(graph: HitGraph, plan: TripletPlan) -> Doublets:
     """The edges of a graph with their scores, and those that reach the cut."""
-    score, logits = scores(graph, plan)
-    return Doublets(graph, plan.inner, _taking_part(graph.num_edges, score, logits, plan.options), score)
+    baseline = baseline_of(graph, plan)
+    return Doublets(graph, plan.inner, _taking_part(graph.num_edges, baseline, plan.options), baseline)
 
 
-def scores(graph: HitGraph, plan: TripletPlan) -> tuple[Floats | None, Floats]:
-    """Probability and logit of each edge, by the model, else as the data bring them along; None where there is neither.
+def baseline_of(graph: HitGraph, plan: TripletPlan) -> dict[str, Floats]:
+    """Answers to all edges, under their name in graphs: by the model, else as the data bring them along, else none.
 
-    The logits of a model are its outputs, not made of probabilities, near 1 of which all would be alike.
+    Those of a model are its outputs, logits: near a probability of 1 all would be alike.
     """
     if plan.model is not None:
-        answers = predict(doublet_model(*plan.model).model, [graph])[0]
-        return answers.sigmoid().numpy().astype(np.float64), answers.numpy().astype(np.float64)
-    baseline = graph.get("baseline")
-    if baseline is None:
-        return None, np.zeros(0)
-    score = baseline.numpy().astype(np.float64)
-    with np.errstate(divide="ignore"):  # the logits of 0 and 1 are infinite
-        return score, np.log(score) - np.log1p(-score)
+        return {"baseline_logit": predict(doublet_model(*plan.model).model, [graph])[0].numpy().astype(np.float64)}
+    return {name: graph[name].numpy().astype(np.float64) for name in BASELINES if graph.get(name) is not None}
 
 
-def _taking_part(edges: int, score: Floats | None, logits: Floats, options: TripletsOptions) -> Bools:
+def _taking_part(edges: int, baseline: Mapping[str, Floats], options: TripletsOptions) -> Bools:
     """Find the doublets that make triplets. Shapes: -> bool [E]."""
-    if score is None:
-        return np.ones(edges, dtype=bool)
-    return np.asarray(score >= options.cut if options.cut_logit is None else logits >= options.cut_logit)
+    for name, scores in baseline.items():
+        return Baseline(scores, name == "baseline_logit").accepted(cut_of(options))
+    return np.ones(edges, dtype=bool)
+
+
+def cut_of(options: TripletsOptions) -> float:
+    """Cut from which doublets take part; at 0 all do, at 1 only those of a probability that is exactly 1."""
+    if options.cut_logit is not None:
+        return Cut(options.cut_logit)
+    return options.cut if 0 < options.cut < 1 else Cut(math.inf if options.cut else -math.inf)
 
 
 def digest_of(folder: str) -> str:

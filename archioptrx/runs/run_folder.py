@@ -240,9 +240,16 @@ class RunFolder:
         return known
 
     def update(self, experiment: Experiment) -> None:
-        """Write the experiment anew, for example with a larger budget."""
+        """Write the experiment anew, for example with a larger budget; the environment keeps the most workers so far.
+
+        Latencies of networks that had others beside them are measured again, whatever the number of workers is then.
+        """
         self._experiment = experiment
         keep_modules(self.path, experiment.imports)
+        record, workers = self.environment(), experiment.resources.workers
+        if isinstance(most := record.get("workers", 1), int) and workers > most:
+            text = json.dumps({**record, "workers": workers}, indent=2) + "\n"
+            write_atomically(self.path / "environment.json", text)
         write_atomically(self.path / "experiment.yaml", dump(experiment))
 
     @contextmanager

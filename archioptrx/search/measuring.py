@@ -44,8 +44,8 @@ class Measuring:
     ) -> None:
         self.folder, self.spec, self.listener, self.records = folder, spec, listener, records
         known = folder.latencies()
-        began = folder.environment().get("workers", 1)  # a later change undoes nothing
-        workers = max(folder.experiment().resources.workers, began if isinstance(began, int) else 1)
+        most = folder.environment().get("workers", 1)  # so far: a later change undoes nothing
+        workers = max(folder.experiment().resources.workers, most if isinstance(most, int) else 1)
         self._waiting = [number for number in to_measure(folder.last_rows(), workers) if number not in known]
         self._running: int | None = None
         if self._waiting:

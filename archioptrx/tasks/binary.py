@@ -16,7 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from archioptrx.core.errors import TrialError
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.classification_metrics import Bools, ClassifiedRows, Cut, Floats, cut_for_efficiency, logit
-from archioptrx.tasks.comparison import against_baseline, medals
+from archioptrx.tasks.comparison import Baseline, against_baseline, medals
 from archioptrx.tasks.metrics import metrics_of
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
 from archioptrx.tasks.task import Task, TaskObjective, mean_loss
@@ -46,6 +46,11 @@ class Rows:
     weight: str
     mask: str
     baseline: str
+
+    @property
+    def baseline_logit(self) -> str:
+        """Field in place of the baseline where it is a logit."""
+        return f"{self.baseline}_logit"
 
     def counted(self, graph: HitGraph) -> Tensor:
         """Mask of the rows that count: bool [R]."""
@@ -218,9 +223,11 @@ class BinaryClassification(Task):
         truth = _joined([g[self.rows.truth] for g in graphs]) > 0.5
         accepted = _joined([o.detach() for o in outputs]) >= logit(cut)
         comparison: dict[str, Any] = {}
-        if graphs and all(g.get(self.rows.baseline) is not None for g in graphs):
-            baseline = _joined([g[self.rows.baseline] for g in graphs])
-            comparison |= against_baseline(accepted[counted], baseline[counted], truth[counted], cut)
+        for name in (self.rows.baseline, self.rows.baseline_logit):
+            if graphs and all(g.get(name) is not None for g in graphs):
+                scores = _joined([g[name] for g in graphs])[counted]
+                baseline = Baseline(scores, logits=name == self.rows.baseline_logit)
+                comparison |= against_baseline(accepted[counted], baseline, truth[counted], cut)
         below = [self.true_below(g) for g in graphs]
         if graphs and all(flags is not None for flags in below):
             ends = np.cumsum([0, *(len(flags) for flags in below if flags is not None)])[:-1]

@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking, rates
+from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking, logit, rates
 
 
-def against_baseline(accepted: Bools, baseline: Floats, truth: Bools, cut: float) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """Answers of an earlier classifier.
+
+    Attributes
+    ----------
+    scores : [R]
+        Its score of each row.
+    logits
+        True: scores are logits, as a network gives them. False: probabilities, as data may bring them along.
+    """
+
+    scores: Floats
+    logits: bool
+
+    def accepted(self, cut: float) -> Bools:
+        """Mask of the rows that it accepts at a cut, a probability or a `Cut`. Shapes: -> [R]."""
+        # Probabilities are kept in single precision: one that stands exactly on the cut is accepted.
+        return np.asarray(self.scores >= (logit(cut) if self.logits else np.float32(cut)))
+
+
+def against_baseline(accepted: Bools, baseline: Baseline, truth: Bools, cut: float) -> dict[str, Any]:
     """Count the rows that an earlier classifier has wrong and the new one right, and the reverse.
 
-    Both decide at the same cut on their probabilities. For triplets the earlier one is the classifier of doublets, that
+    Both decide at the same cut. For triplets the earlier one is the classifier of doublets, that
     accepts a triplet if it accepts both doublets.
 
     Parameters
     ----------
     accepted : [R]
         Rows that the new classifier accepts.
-    baseline : [R]
-        Probability by the earlier one.
+    baseline
+        Answers of the earlier one to these rows.
     truth : [R]
         Truth of each row.
     cut
@@ -33,17 +55,16 @@ def against_baseline(accepted: Bools, baseline: Floats, truth: Bools, cut: float
     baseline_purity`.
 
     >>> both = np.array([True, False])
-    >>> found = against_baseline(accepted=both, baseline=np.array([0.2, 0.3]), truth=both, cut=0.5)
+    >>> found = against_baseline(both, Baseline(np.array([0.2, 0.3]), logits=False), truth=both, cut=0.5)
     >>> found["fixed"], found["worsened"]
     (1, 0)
     """
-    # In single precision, as probabilities are kept: what stands exactly on the cut is accepted.
-    before = baseline >= np.float32(cut)
+    before = baseline.accepted(cut)
     right, wrong = before == truth, before != truth
     return {
         "fixed": int((wrong & (accepted == truth)).sum()),
         "worsened": int((right & (accepted != truth)).sum()),
-        "baseline_auc": Ranking.of(baseline, truth).auc,
+        "baseline_auc": Ranking.of(baseline.scores, truth).auc,
         **{f"baseline_{name}": value for name, value in rates(before, truth).items()},
     }
 

@@ -22,7 +22,7 @@ EDGE_KEYS = ("Ri_rows", "Ri_cols", "Ro_rows", "Ro_cols")
 HIT, EDGE, PARTICLE, PAIR, TRIPLET, CHAIN_HIT = ("X", "y", "particle_id", "y_loss", "triplets", "chain_hit_id")
 OPTIONAL = {
     **dict.fromkeys(("pid", "hit_id", "pt", "pos", "hit_weight", "particle_index", "embedding", "chain"), HIT),
-    **dict.fromkeys(("edge_weight", "edge_mask", "baseline"), EDGE),
+    **dict.fromkeys(("edge_weight", "edge_mask", "baseline", "baseline_logit"), EDGE),
     **dict.fromkeys(("particle_id", "particles"), PARTICLE),
     **dict.fromkeys(("y_loss", "loss_pairs"), PAIR),
     **dict.fromkeys(("triplets", *TRIPLET_FIELDS), TRIPLET),

@@ -10,8 +10,8 @@ with `loss_radius` the pairs within that radius:
     loss_index, y_loss   predicted edges, pairs within `loss_radius`, missed true edges; 1 where both hits are of one
                          particle, noise is none
 
-Hits, features and particles stay those of the other source. Its edges, their weights and its choice of a signal are
-left aside: they are about other edges.
+Hits, features, particles and signal stay those of the other source: true edges of particles that are no signal are
+masked. Its edges and their weights are left aside: they are about other edges.
 
 *No leak.* The network is fitted once, on events drawn by the seed: at most `train_events`, at most half of all. Their
 names stay with the data (`Metadata.fitted_on`), and `Dataset.split` makes them training events whatever its own seed
@@ -19,10 +19,11 @@ says: no validation or test event was seen. (With fewer than three events the da
 be: the split says so.) The weights stay with the data too, and with every model that is trained on them: `evaluate` and
 `predict` embed new events as the training events were.
 
-*Counts* are those of `archioptrx.data.graph_construction`, and `particle_edges`: edges between any two hits of one
-particle. Their share is what the embedding strives for; that of the true edges stays low, for of n (n - 1) / 2 edges
-among n hits of a particle, n - 1 are true. They are those of whole events: where an event is divided into sectors, an
-edge that stands in several of them counts once, and true edges that cross from one to another are true and not kept.
+*Counts* are those of `archioptrx.data.graph_construction`, those of a signal too, and `particle_edges`: edges between
+any two hits of one particle. Their share is what the embedding strives for; that of the true edges stays low, for of
+n (n - 1) / 2 edges among n hits of a particle, n - 1 are true. They are those of whole events: where an event is
+divided into sectors, an edge that stands in several of them counts once, and true edges that cross from one to another
+are true and not kept.
 """
 
 from __future__ import annotations
@@ -41,10 +42,12 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.printing import raw_stream
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.hit_signal import hits_of_signal
 from archioptrx.data.hitgraph import CHAIN_HIT_FIELDS, NODE_FIELDS, PARTICLE_FIELDS, HitGraph
 from archioptrx.data.options import SOURCES, LearnedOptions
 from archioptrx.data.pairs import pair_keys, undirected
 from archioptrx.data.sectors import EventNodes
+from archioptrx.data.signal import passed_on
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.embedding import (
     Embedding,
@@ -105,13 +108,14 @@ def load(options: LearnedOptions) -> Dataset:
         embedding = _fitted(list(taken(inner.graphs, places)), inner.metadata, options)
     else:
         chosen, embedding = (), _embedding_of(options.like)
+    signal = passed_on(inner.metadata.options)
     settings = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in ("of", "like")}
     metadata = replace(
         inner.metadata,
         source="learned",
         embedding=len(embedding.biases[-1]),
         fitted_on=chosen,
-        options={**settings, "of": inner.metadata.to_dict(), FITTED: embedding.to_dict()},
+        options={**settings, **signal, "of": inner.metadata.to_dict(), FITTED: embedding.to_dict()},
     )
     plan = EmbeddingPlan(inner.metadata, metadata, embedding, options.neighbours, options.truth, options.loss_radius)
     return stream(jobs_of(inner.graphs), partial(make, plan=plan), metadata)
@@ -178,6 +182,8 @@ def learned_graph(graph: HitGraph, plan: EmbeddingPlan) -> HitGraph:
         "loss_index": pairs,
         "y_loss": (pid[pairs[0]] == pid[pairs[1]]) & (pid[pairs[0]] != 0),
     }
+    if (signal := hits_of_signal(graph, plan.metadata.options)) is not None:
+        content["edge_mask"] = ~content["y"] | signal[edges[1]]
     return make_graph(content, plan.metadata, graph.event, graph.sector)
 
 
@@ -187,11 +193,19 @@ def counts(graphs: Sequence[HitGraph], plan: EmbeddingPlan) -> dict[str, int]:
     pid = nodes.of_first([graph.pid.numpy() for graph in graphs])
     r = nodes.of_first([graph.x[:, 0].double().numpy() for graph in graphs]) * plan.metadata.node_scale[0]
     z = nodes.of_first([graph.pos[:, 2].double().numpy() for graph in graphs])
-    truth = pair_keys(pairs_of_particles(pid, r, z, plan.truth), len(pid))
+    pairs = pairs_of_particles(pid, r, z, plan.truth)
+    truth = pair_keys(pairs, len(pid))
     edges = [of_graph[graph.edge_index.numpy()] for of_graph, graph in zip(nodes.numbers, graphs, strict=True)]
     keys = np.unique(pair_keys(np.concatenate(edges, axis=1), len(pid)))
     inner, outer = np.divmod(keys, max(1, len(pid)))
-    return {
+    signals = [hits_of_signal(graph, plan.metadata.options) for graph in graphs]
+    known = [of_graph for of_graph in signals if of_graph is not None]
+    of_signal = {}
+    if len(known) == len(graphs):
+        signal = nodes.of_first(known)
+        of_signal["signal_edges"] = int(signal[pairs[1]].sum())
+        of_signal["kept_signal_edges"] = int((np.isin(keys, truth) & signal[outer]).sum())
+    return of_signal | {
         "true_edges": len(truth),
         "kept_edges": int(np.isin(keys, truth).sum()),
         "edges": len(keys),

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
@@ -217,7 +218,12 @@ def with_counts(
     facts: dict[str, Any] = {"building": dict(counts)} if counts else {}
     facts |= {"skipped": bad + metadata.options.get("skipped", 0)} if bad else {}
     facts |= {KEY: dict(repairs)} if repairs else {}
-    return replace(metadata, options=json.loads(json.dumps({**metadata.options, **facts}, default=str)))
+    return replace(metadata, options=json.loads(json.dumps({**metadata.options, **facts}, default=_plain)))
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy as Python's; anything else that JSON lacks as text."""
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def progress(items: Iterable[Item], number: int, label: str) -> Iterator[Item]:

@@ -180,7 +180,9 @@ def _words(texts: Sequence[str]) -> set[str]:
 
 def about_hits(metadata: Metadata) -> list[dict[str, Any]]:
     """Name, unit and scale of each column of `hits`."""
-    units = ["mm", "rad", "mm", *["as in the training data"] * (len(metadata.node_features) - 3)]
+    own = "as in the training data"
+    length = own if metadata.own_units else "mm"
+    units = [length, "rad", length, *[own] * (len(metadata.node_features) - 3)]
     rows = zip(metadata.node_features, units, metadata.node_scale, strict=True)
     return [{"name": name, "unit": unit, "scale": scale} for name, unit, scale in rows]
 

@@ -27,6 +27,7 @@ from archioptrx.report.comparison.intervals import (
 )
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Numbers = Mapping[str, float | None]
 Statistic = Callable[[Ints], Numbers]
@@ -74,6 +75,8 @@ class Replicates:
     seeds : of float64 [S]
         For each architecture whose metric is a mean over trainings: the mean of the jackknife values (with one training
         left out) minus each of them.
+    counted : bool [U] or None
+        Units that contribute to the metric; an event without edges says nothing about their scores. None: all.
     """
 
     value: float | None
@@ -81,6 +84,7 @@ class Replicates:
     without: Floats
     scale: str = PLAIN
     seeds: tuple[Floats, ...] = ()
+    counted: Bools | None = None
 
     def minus(self, other: Replicates) -> Replicates:
         """Difference in the same resamples; without interval where the two models have different resamples."""
@@ -89,12 +93,14 @@ class Replicates:
             return Replicates(value, np.zeros(0), np.zeros(0))
         seeds = (*self.seeds, *(-apart for apart in other.seeds))
         scale = DIFFERENCE if self.scale == other.scale == LOG_ODDS else PLAIN
-        return Replicates(value, self.drawn - other.drawn, self.without - other.without, scale, seeds)
+        counted = _counted_by_any([self, other])
+        return Replicates(value, self.drawn - other.drawn, self.without - other.without, scale, seeds, counted)
 
     @property
     def apart(self) -> Floats:
-        """Mean of the jackknife values minus each of them, where they are defined."""
-        return _apart(self.without[np.isfinite(self.without)])
+        """Mean of the jackknife values minus each of them, of the units that contribute, where they are defined."""
+        defined = np.isfinite(self.without)
+        return _apart(self.without[defined if self.counted is None else defined & self.counted])
 
     @property
     def spread(self) -> Spread | None:
@@ -133,9 +139,14 @@ def replicate(statistic: Statistic, draws: Ints, scales: Mapping[str, str] | Non
         _not_rounded(_table(statistic, names, drawn), [whole[name] for name in names])
         for drawn in (draws, 1 - np.eye(units, dtype=np.int64))
     )
+    # A unit contributes if it has a value of its own, or the others have another one without it: alone, an event of one
+    # class has no AUC.
+    alone = _table(statistic, names, np.eye(units, dtype=np.int64))
+    target = np.array([np.nan if whole[name] is None else whole[name] for name in names], dtype=np.float64)
+    counted = np.isfinite(alone) | (without != target)
     scales = scales or {}
     return {
-        name: Replicates(whole[name], resampled[:, k], without[:, k], scales.get(name, PLAIN))
+        name: Replicates(whole[name], resampled[:, k], without[:, k], scales.get(name, PLAIN), counted=counted[:, k])
         for k, name in enumerate(names)
     }
 
@@ -162,15 +173,22 @@ def over_seeds(parts: Sequence[Replicates], draws: Ints) -> Replicates:
     if len(parts) == 1:
         return parts[0]
     drawn, without = (np.stack([getattr(part, name) for part in parts]) for name in ("drawn", "without"))
+    scale, counted = parts[0].scale, _counted_by_any(parts)
     counts = draws[: drawn.shape[1]].T
     # A training that isn't drawn may be undefined there.
     sums = np.where(counts > 0, counts * drawn, 0.0).sum(axis=0)
     values = [part.value for part in parts if part.value is not None]
     if len(values) < len(parts):
-        return Replicates(None, sums / len(parts), without.mean(axis=0), parts[0].scale)
+        return Replicates(None, sums / len(parts), without.mean(axis=0), scale, counted=counted)
     # With one training left out, the mean deviates by this from the mean of all.
     seeds = -_apart(np.array(values)) / (len(values) - 1)
-    return Replicates(float(np.mean(values)), sums / len(parts), without.mean(axis=0), parts[0].scale, (seeds,))
+    return Replicates(float(np.mean(values)), sums / len(parts), without.mean(axis=0), scale, (seeds,), counted)
+
+
+def _counted_by_any(parts: Sequence[Replicates]) -> Bools | None:
+    """Units that contribute to one of several metrics; None: all."""
+    known = [part.counted for part in parts if part.counted is not None]
+    return np.logical_or.reduce(known) if len(known) == len(parts) else None
 
 
 def _apart(values: Floats) -> Floats:

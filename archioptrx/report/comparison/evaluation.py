@@ -30,7 +30,7 @@ from archioptrx.report.comparison.statistics import (
     by_rows,
     judging_metrics,
 )
-from archioptrx.report.comparison.units import EVENTS, Units, events_of, units_of
+from archioptrx.report.comparison.units import EVENTS, Units, events_of, scored_graphs, units_of
 from archioptrx.runs.statistics import holm
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.classification_metrics import Bools, logit
@@ -155,7 +155,8 @@ def compare_answers(
     rows = first.decided[2] if first.rows else None
     extra = [] if units.number else ["there are too few events for intervals"]
     if units.kind not in ("", EVENTS) and any(name.startswith("track") for name in entries[0].metrics):
-        extra.append(f"tracks are those of whole events: {len(events_of(first.view.graphs))} are too few for intervals")
+        few = len({facts.event for facts in scored_graphs(first.view.graphs, by_rows(first.model.task))})
+        extra.append(f"tracks are those of whole events: {few} are too few for intervals")
     extra += [
         f"{run.contestant.name}: has graphs of its own, so its edges can't be compared one by one"
         for run in _strangers(runs)
@@ -172,7 +173,7 @@ def compare_answers(
         origin=origin,
         what=first.rows[0].rows.plural if first.rows else "",
         unit=units.kind,
-        units=units.number,
+        units=max((n.units for entry in entries for n in entry.metrics.values() if n.units), default=units.number),
         resamples=number if units.number else 0,
         pairs=_pairs(runs),
         device=_device().type,
@@ -279,7 +280,9 @@ def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Rep
 
 
 def _number(replicates: Replicates) -> Number:
-    return Number(replicates.value, *(replicates.interval or (None, None)))
+    if (interval := replicates.interval) is None:
+        return Number(replicates.value)
+    return Number(replicates.value, *interval, units=len(replicates.apart))
 
 
 def _differences(replicates: Mapping[str, Replicates], first: Mapping[str, Replicates]) -> dict[str, Number]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
-from archioptrx.data.copies import KnownGraphs
+from archioptrx.data.copies import known_events
 from archioptrx.data.dataset import EVENTS, Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.kinds import other_kind
@@ -98,11 +98,8 @@ def _unseen(loaded: LoadedModel, host: LoadedModel, graphs: Sequence[HitGraph], 
     host_data = host_provenance.data if path is None else host_provenance.data.at(path)
     origin = _origin(provenance.data.content) == _origin(host_data.content)
     used = [*splits.train, *splits.validation]
-    known = KnownGraphs(used)
-    names = set(events_of(used)) if origin else set()
-    trained_on = [graph.event for graph in graphs if graph.event in names or known.holds(graph)]
-    trained_on = list(dict.fromkeys(trained_on))
-    if trained_on:
+    names = {*known_events(graphs, used), *(events_of(used) if origin else ())}
+    if trained_on := [name for name in events_of(graphs) if name in names]:
         examples = ", ".join(trained_on[:3]) + (", …" if len(trained_on) > 3 else "")
         whose = f"test events of {host.name}" if path is None else f"events in {path}"
         raise InputError(

@@ -1,8 +1,8 @@
 """Intervals of a metric of few events, by Student's t and by the bootstrap: the wider end of both. Plain numpy.
 
-The metric t has *sources of variation*: units (events, or parts of them, see `units`), and the seeds of each
-architecture that was trained several times. With d the mean of the jackknife values of a source (the metric with one
-of its n members left out) minus each of them, its variance is
+The metric t has *sources of variation*: units (events, or parts of them, see `units`) that contribute to it, and the
+seeds of each architecture that was trained several times. With d the mean of the jackknife values of a source (the
+metric with one of its n members left out) minus each of them, its variance is
 
     events   v = Σ d²              f = n − 2 degrees of freedom
     seeds    v = Σ d² (n − 1) / n   f = n − 1
@@ -83,8 +83,8 @@ class Spread:
 def spread_of(events: Floats, seeds: Sequence[Floats]) -> Spread | None:
     """Spread from the deviations d of the events and of the seeds of each architecture.
 
-    It is None for fewer than three events, or only one seed; and without any variation, as where all events have an
-    efficiency of 1: it isn't known then how near to 1 the true one is.
+    It is None for fewer than three events that contribute, or only one seed; and without any variation, as where all
+    events have an efficiency of 1: it isn't known then how near to 1 the true one is.
     """
     if len(events) < 3 or any(len(apart) < 2 for apart in seeds):
         return None

@@ -69,8 +69,9 @@ def numbers_section(comparison: Comparison) -> Section:
     heads += [f"{entry.name} − {comparison.first.name}" for entry in others]
     rows: list[list[str | Cell]] = []
     for name in names_of(comparison.entries):
-        values = [_cell(entry.metrics.get(name)) for entry in comparison.entries]
-        rows.append([metric_text(name), *values, *(_cell(entry.differences.get(name), "+") for entry in others)])
+        values = [_cell(entry.metrics.get(name), comparison.units) for entry in comparison.entries]
+        differences = [_cell(entry.differences.get(name), comparison.units, "+") for entry in others]
+        rows.append([metric_text(name), *values, *differences])
     for name, get, show in COSTS:
         if any(get(entry) is not None for entry in comparison.entries):
             amounts = [get(entry) for entry in comparison.entries]
@@ -84,12 +85,11 @@ def numbers_section(comparison: Comparison) -> Section:
     )
 
 
-def _cell(number: Number | None, sign: str = "") -> Cell:
+def _cell(number: Number | None, units: int, sign: str = "") -> Cell:
     shown_number = number or Number(None)
     shown = difference_text(shown_number).strip() if sign else value_text(shown_number.value)
-    return Cell(
-        fragment("interval.html", value=shown, interval=interval_text(shown_number, sign=sign)), shown_number.value
-    )
+    interval = interval_text(shown_number, units, sign=sign)
+    return Cell(fragment("interval.html", value=shown, interval=interval), shown_number.value)
 
 
 def metrics_section(comparison: Comparison) -> Section:

@@ -27,6 +27,8 @@ class Number:
         Value; None: it isn't defined, as the purity where nothing is accepted.
     low, high
         Ends of the 95 % interval; None where there are too few units.
+    units
+        Units that contribute to the metric, from which the interval comes; None: there is no interval.
     p
         Two-sided p value of a difference, under a true difference of 0.
     firm
@@ -36,6 +38,7 @@ class Number:
     value: float | None
     low: float | None = None
     high: float | None = None
+    units: int | None = None
     p: float | None = None
     firm: bool = False
 
@@ -112,7 +115,8 @@ class Comparison:
     what
         Kind of rows, such as `edges`.
     unit, units, resamples
-        Kind and number of bootstrap units, number of resamples; there are no intervals where `resamples` is 0.
+        Kind of bootstrap units; the largest number of them that contribute to a metric; number of resamples. There are
+        no intervals where `resamples` is 0.
     pairs
         Decisions of each two models with the same rows.
     device

@@ -185,7 +185,7 @@ def _losses(task: BinaryClassification, outputs: Sequence[Any], graphs: Sequence
     """Sum of the losses of each unit's graphs, weighted by their sizes, and of the sizes. Shapes: -> [2, U]."""
     sums = np.zeros((2, units.number))
     for output, graph, unit in zip(outputs, graphs, units.of_graph, strict=True):
-        size = max(1e-9, task.size(graph))
+        size = task.size(graph)
         sums[:, unit] += size * float(task.validation_loss(output.float(), graph)), size
     return sums
 

@@ -54,11 +54,18 @@ def value_text(value: float | None, digits: int = 5) -> str:
     return "–" if value is None else f"{value:.{digits}f}" if abs(value) < 100 else f"{value:.{digits - 3}f}"
 
 
-def interval_text(number: Number, digits: int = 5, sign: str = "") -> str:
-    """Text of both ends of an interval; empty where there is none."""
+def interval_text(number: Number, units: int, digits: int = 5, sign: str = "") -> str:
+    """Text of both ends of an interval; empty where there is none.
+
+    Parameters
+    ----------
+    units
+        Number of units that the head of the table names. An interval of fewer has its own number.
+    """
     if number.low is None or number.high is None:
         return ""
-    return f"{number.low:{sign}.{digits}f}…{number.high:{sign}.{digits}f}"
+    own = f" of {number.units}" if number.units not in (None, units) else ""
+    return f"{number.low:{sign}.{digits}f}…{number.high:{sign}.{digits}f}{own}"
 
 
 def difference_text(number: Number, digits: int = 5) -> str:
@@ -95,9 +102,10 @@ def two_models_text(comparison: Comparison) -> str:
         cells = [
             text
             for number in (first_number, second_number)
-            for text in (value_text(number.value), interval_text(number))
+            for text in (value_text(number.value), interval_text(number, comparison.units))
         ]
-        table.add_row(metric_text(name), *cells, difference_text(change), interval_text(change, sign="+"))
+        reach = interval_text(change, comparison.units, sign="+")
+        table.add_row(metric_text(name), *cells, difference_text(change), reach)
     for name, get, show in COSTS:
         values = [get(entry) for entry in comparison.entries]
         if any(value is not None for value in values):
@@ -140,7 +148,7 @@ def _block(comparison: Comparison, entries: Sequence[ComparedModel], names: Sequ
 
 def _cell(comparison: Comparison, entry: ComparedModel, name: str, digits: int) -> str:
     number = entry.metrics.get(name, Number(None))
-    lines = [value_text(number.value, digits), interval_text(number, digits)]
+    lines = [value_text(number.value, digits), interval_text(number, comparison.units, digits)]
     if entry is not comparison.first and name in entry.differences:
         lines.append(difference_text(entry.differences[name], digits).strip())
     return "\n".join(line for line in lines if line)

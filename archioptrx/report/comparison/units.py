@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.storage.graph_views import facts_of
+from archioptrx.data.storage.graph_views import Facts, facts_of
 from archioptrx.tasks.binary import Rows
 
 LEAST = 6
@@ -59,20 +59,26 @@ def events_of(graphs: Sequence[HitGraph]) -> list[str]:
     return list(dict.fromkeys(facts.event for facts in facts_of(graphs)))
 
 
+def scored_graphs(graphs: Sequence[HitGraph], divisible: bool) -> list[Facts]:
+    """Facts of the graphs that have something to score; `divisible`: see `units_of`."""
+    return [facts for facts in facts_of(graphs) if (facts.edges if divisible else facts.hits)]
+
+
 def units_of(graphs: Sequence[HitGraph], divisible: bool) -> Units:
-    """Choose the largest kind of unit of which there are enough.
+    """Choose the largest kind of unit of which there are enough, without those that have nothing to score.
 
     Parameters
     ----------
     divisible
-        True: a graph may be divided, since its rows are scored one by one.
+        True: a graph may be divided, since its rows are scored one by one. Graphs without edges have no rows then.
     """
     events = {name: place for place, name in enumerate(events_of(graphs))}
-    if len(events) >= LEAST:
+    scored = scored_graphs(graphs, divisible)
+    if len({facts.event for facts in scored}) >= LEAST:
         return Units(EVENTS, tuple(events[facts.event] for facts in facts_of(graphs)), len(events))
-    if len(graphs) >= LEAST:
+    if len(scored) >= LEAST:
         return Units(GRAPHS, tuple(range(len(graphs))), len(graphs))
-    if not divisible or not len(graphs):
+    if not divisible or not scored:
         return Units("", (), 0)
-    parts = -(-BLOCKS // len(graphs))
+    parts = -(-BLOCKS // len(scored))
     return Units(PARTS, tuple(range(0, parts * len(graphs), parts)), parts * len(graphs), parts)

@@ -7,7 +7,6 @@ of the two tracks.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from archioptrx.data.event import PARTICLE_COLUMNS
+from archioptrx.data.hit_signal import lacking
 from archioptrx.data.hitgraph import CHAIN_HIT_FIELDS, PARTICLE_FIELDS, HitGraph
 from archioptrx.data.signal import Signal
 from archioptrx.tasks.several import parts_of
@@ -92,15 +92,7 @@ def signal_selection(graphs: Sequence[HitGraph], options: Mapping[str, Any]) -> 
 
 def lacking_signal(graphs: Sequence[HitGraph], options: Mapping[str, Any]) -> str:
     """Names of the quantities that the signal limits and the events lack; empty where they lack none."""
-    if not len(graphs) or graphs[0].get("particles") is not None:
-        return ""
-    signal = Signal.of_options(options)
-    needs = {
-        "pT": signal.pt > 0 and graphs[0].get("pt") is None,
-        "number of hits": signal.hits > 0,
-        "vertex": signal.vr_max < math.inf,
-    }
-    return ", ".join(name for name, lacks in needs.items() if lacks)
+    return lacking(graphs[0], Signal.of_options(options)) if len(graphs) else ""
 
 
 def makes_tracks(task: Task) -> bool:

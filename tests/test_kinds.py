@@ -1,0 +1,41 @@
+"""Kinds of data: what tells data from those of a training, also of the data that they are made of."""
+
+from dataclasses import replace
+
+import pytest
+
+from archioptrx.data.dataset import Metadata
+from archioptrx.data.kinds import other_kind
+
+TRACKML = Metadata("trackml", options={"slope_max": 0.001, "signal_pt": 1.0, "path": "a"})
+
+
+def made_of(inner, source="learned", depth=1):
+    """Metadata of a line or learned graph of some data, several times over."""
+    for _ in range(depth):
+        signal = {"signal_pt": inner.options["signal_pt"]}
+        inner = replace(inner, source=source, options={**signal, "of": inner.to_dict()})
+    return inner
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"source": "acts"}, "{of}source acts (training: trackml)"),
+        ({"sectors": 4}, "φ sectors 4 (training: 1)"),
+        ({"own_units": True}, "units own (training: mm, rad)"),
+        ({"options": {**TRACKML.options, "slope_max": 0.002}}, "{of}slope_max 0.002 (training: 0.001)"),
+        ({"options": {**TRACKML.options, "signal_pt": 0.5}}, "signal_pt 0.5 (training: 1)"),
+        ({"source": "hitgraphs", "options": {"signal_pt": 1.0}}, ""),
+        ({"options": {**TRACKML.options, "path": "b"}}, ""),
+    ],
+)
+def test_what_differs_inside_is_named_once(changes, text, depth):
+    other = replace(TRACKML, **changes)
+    assert other_kind(TRACKML, other) == text.format(of="")
+    assert other_kind(made_of(TRACKML, depth=depth), made_of(other, depth=depth)) == text.format(of="of." * depth)
+
+
+def test_data_made_of_others_are_of_another_kind_than_these():
+    assert other_kind(TRACKML, made_of(TRACKML, "line_graph")) == "source line_graph (training: trackml)"
