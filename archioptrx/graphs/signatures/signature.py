@@ -80,7 +80,7 @@ class Signature:
         Another order of the inputs gives the same network, with another order of weights or channels. It is free only
         where nothing else depends on that order: see `archioptrx.graphs.fingerprint`.
     symmetric
-        Another order of the inputs gives the same result.
+        Another order of the inputs gives the same result, where all of them are hits or of one smaller graph.
     neutral
         With one input the result is that input itself.
     distinct
