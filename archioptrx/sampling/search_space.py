@@ -142,10 +142,10 @@ def _parse_grid(section: Fields, key: str) -> Grid:
         return Grid(key, (value,))
     inner = section.inside(key)
     if "choice" in value:
-        values = inner.take("choice", list) or [0]
-        if not all(isinstance(v, int | float | str | bool) for v in values) or len(set(values)) < len(values):
+        values = inner.take("choice", list)
+        if values is not None and not _are_different(values):
             inner.fault("choice", f"is {values!r}; allowed: a list of different numbers or texts")
-        return Grid(key, tuple(values), _parse_prior(inner, len(values)))
+        return Grid(key, tuple(values or ()), _parse_prior(inner, len(values or ())))
     ends = inner.take("range", list) or []
     scale = inner.take("scale", str, "linear", choices=("linear", "log"))
     bins = inner.take("bins", int, 8, minimum=2)
@@ -155,6 +155,12 @@ def _parse_grid(section: Fields, key: str) -> Grid:
         return Grid(key, (0,))
     values = _spread(ends[0], ends[1], scale, bins)
     return Grid(key, values, _parse_prior(inner, len(values)))
+
+
+def _are_different(values: list[Any]) -> bool:
+    """Whether these are one number or text, or several different ones."""
+    literal = all(isinstance(v, int | float | str | bool) for v in values)
+    return literal and len(set(values)) == len(values) > 0
 
 
 def _parse_prior(inner: Fields, count: int) -> tuple[float, ...]:
