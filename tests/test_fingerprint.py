@@ -341,6 +341,12 @@ def test_on_one_smaller_graph_the_order_is_free(block: str) -> None:
     assert meeting(block, (P, N)).fingerprint == meeting(block, (N, P)).fingerprint
 
 
+def test_poolings_that_can_be_exchanged_leave_the_order_free() -> None:
+    a, b = (meeting("add", pair, "topk") for pair in ((P, Q), (Q, P)))
+    assert a.fingerprint == b.fingerprint
+    assert isomorphic(encoded(a), encoded(b))
+
+
 def test_a_head_lies_on_another_smaller_graph_in_each_pass() -> None:
     """Where the carried value lies on the head's graph, the order is free; where it is of another pooling, it isn't."""
 
