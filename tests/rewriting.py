@@ -6,13 +6,14 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import SIGNATURES, Hyperparameter
 from archioptrx.graphs.steps import BackEdge, Step
 
 SYMMETRIC = {"add", "mean"}
-FREE = {"add", "mean", "concat", "aggregate", "identity", "readout", "broadcast"}
+FREE = {"add", "mean", "concat", "aggregate", "identity", "readout", "broadcast", "unpool"}
 
 KEEPING = {"concat", "identity", "aggregate", "readout", "broadcast", "norm", "pool", "unpool"}
 
@@ -38,6 +39,50 @@ def mixed(graph: ComputationGraph, value: int, shared: set[str]) -> bool:
             if step.block not in KEEPING or not mixed(graph, index, shared):
                 return False
     return True
+
+
+Place = tuple[int, int] | None
+"""A smaller graph: the value of the pooling and the pass in which it was made; None: the hits."""
+
+
+def smaller_graphs(graph: ComputationGraph) -> list[list[tuple[Place, ...]]]:
+    """Smaller graph of each input, by step and pass; for a value and a pass at a time, whatever is run when."""
+    count, loop_of, last = len(graph.sources), dict[int, int](), dict[int, int]()
+    carried = {head: value for loop in graph.loops for head, value in loop.heads}
+    for number, loop in enumerate(graph.loops):
+        turns = {count + index: loop.iterations for index in loop.forward}
+        turns |= {count + index: loop.iterations - 1 for index in loop.back}
+        turns |= {head: loop.iterations for head, _ in loop.heads}
+        last |= turns
+        loop_of |= dict.fromkeys(turns, number)
+
+    def read(value: int, reader: int, turn: int) -> Place:
+        inside = value in loop_of and loop_of[value] == loop_of.get(reader)
+        return place(value, turn if inside else last.get(value, 0))
+
+    @lru_cache(None)
+    def place(value: int, turn: int) -> Place:
+        if graph.type_of(value).domain != "pooled":
+            return None
+        if turn and value in carried:
+            return place(carried[value], turn - 1)
+        step = graph.steps[value - count]
+        if step.block == "pool":
+            return value, turn
+        return next(filter(None, (read(v, value, turn) for v in step.inputs)))
+
+    places = []
+    for value, step in enumerate(graph.steps, start=count):
+        turns = range(1 if value in carried else last.get(value, 0) + 1)
+        places.append([tuple(read(v, value, turn) for v in step.inputs) for turn in turns])
+    return places
+
+
+def away(places: list[tuple[Place, ...]]) -> tuple[bool, ...]:
+    """Which inputs of a step lie, in some pass, on another smaller graph than its first pooled input."""
+    firsts = [next((place for place in row if place), None) for row in places]
+    rows = [[place not in (None, first) for place in row] for row, first in zip(places, firsts, strict=True)]
+    return tuple(map(any, zip(*rows, strict=True)))
 
 
 def any_order(graph: ComputationGraph, index: int, shared: set[str]) -> bool:
@@ -87,11 +132,14 @@ def renamed(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:
 def turned(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:
     """Inputs of commutative blocks in another order: steps that share weights have one in common."""
     shared, orders, steps = shared_weights(graph), dict[str, list[int]](), list[Step]()
+    others = list(map(away, smaller_graphs(graph)))
     for index, step in enumerate(graph.steps):
         order = rng.sample(range(len(step.inputs)), len(step.inputs))
         if step.block == "mlp" and step.weights in shared:
-            order = orders.setdefault(step.weights, order)
-        elif not any_order(graph, index, shared):
+            readers = [i for i, other in enumerate(graph.steps) if other.weights == step.weights]
+            moved = any(others[i][order[0]] for i in readers)
+            order = orders.setdefault(step.weights, sorted(order) if moved else order)
+        elif others[index][order[0]] or not any_order(graph, index, shared):
             order = sorted(order)
         steps.append(replace(step, inputs=tuple(step.inputs[slot] for slot in order)))
     return replace(graph, steps=tuple(steps))
@@ -143,7 +191,9 @@ def with_a_duplicate(rng: random.Random, graph: ComputationGraph) -> Computation
     """A step without weights, or with shared ones, stands twice; some readers read the second."""
     count, heads = len(graph.sources), {edge.head for edge in graph.back_edges}
     # Not with weights of its own for each pass: a twin that only runs after the loop has others than the last pass.
+    # Nor a pooling: each has a smaller graph of its own, and values go from one to the other by way of the hits.
     plain = [i for i, s in enumerate(graph.steps) if s.block in FREE or (s.weights and not s.per_pass)]
+    plain = [i for i in plain if graph.steps[i].block != "pool"]
     allowed = [i for i in plain if count + i not in heads]
     if not allowed:
         return graph

@@ -88,6 +88,25 @@ class Leaving(Odd):
         sys.exit(0)
 
 
+@block(Signature("closing", accepts=same, width=width))
+class Closing(Odd):
+    def forward(self, values, run):
+        raise GeneratorExit
+
+
+@block(Signature("closing_backward", accepts=same, width=width))
+class ClosingBackward(Odd):
+    def forward(self, values, run):
+        result = values[0].tensor() * 1
+        if result.requires_grad:
+            result.register_hook(close)
+        return result
+
+
+def close(gradient):
+    raise GeneratorExit
+
+
 @block(Signature("interrupting", accepts=same, width=width))
 class Interrupting(Odd):
     def forward(self, values, run):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, permutations
 
 import networkx as nx
 import processes
@@ -13,8 +13,8 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
-from rewriting import FREE, SAME, any_order, mutations, renamed, shared_weights, shuffled, turned
-from strategies import TYPES, computation_graph, even_choices, walk_space
+from rewriting import FREE, SAME, any_order, away, mutations, renamed, shared_weights, shuffled, smaller_graphs, turned
+from strategies import GRIDS, TYPES, computation_graph, even_choices, walk_space
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -27,18 +27,40 @@ from archioptrx.graphs.signatures import Hyperparameter, Width
 from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, WEIGHT
 from archioptrx.graphs.steps import BackEdge, DataType, Step
 from archioptrx.networks.compile import compile_model
+from archioptrx.sampling.partial_graph import PartialGraph
+from archioptrx.sampling.search_space import SearchSpace, WalkLimits
+from archioptrx.sampling.walk_tables import WalkTables
 
 SEEDS = st.integers(0, 2**32 - 1)
 BUNDLED = [FunctionGraph.load(name) for name in bundled_names("function_graphs")]
+HIDDEN = Hyperparameter("hidden")
 MIXING = FunctionGraph(
     "mixing",
-    (DataNode("hits", "node", field="x"), DataNode("x", "node", Hyperparameter("hidden")),
+    (DataNode("hits", "node", field="x"), DataNode("x", "node", HIDDEN),
      DataNode("score", "edge", "target")),
     (FunctionNode("encode", "mlp", ("hits",), "x"), FunctionNode("mix", "mlp", ("x", "x"), "x", weights="shared"),
      FunctionNode("edge_net", "mlp", ("x",), "score")),
     ("hits",), ("score",),
 )  # fmt: skip
 """Steps of `mix` share their weights: `mix(a, b)` and `mix(b, a)` are two values."""
+
+POOLED = FunctionGraph(
+    "pooled",
+    (DataNode("hits", "node", field="x"), DataNode("x", "node", HIDDEN, merge=("add",)),
+     DataNode("coarse", "pooled", HIDDEN, merge=("add",)), DataNode("wide", "pooled"),
+     DataNode("score", "edge", "target")),
+    (FunctionNode("encode", "mlp", ("hits",), "x"), FunctionNode("best", "pool", ("x",), "coarse"),
+     FunctionNode("soft", "pool", ("x",), "coarse", {"method": "diff", "clusters": 2}, weights="shared"),
+     FunctionNode("sum", "add", ("coarse", "coarse"), "coarse"),
+     FunctionNode("average", "mean", ("coarse", "coarse"), "coarse"),
+     FunctionNode("mix", "mlp", ("coarse", "coarse"), "coarse", weights="shared"),
+     FunctionNode("own", "mlp", ("coarse", "coarse"), "coarse"),
+     FunctionNode("state", "gru", ("coarse", "coarse"), "coarse"),
+     FunctionNode("join", "concat", ("coarse", "coarse"), "wide"), FunctionNode("narrow", "mlp", ("wide",), "coarse"),
+     FunctionNode("unpool", "unpool", ("coarse",), "x"), FunctionNode("edge_net", "mlp", ("x",), "score")),
+    ("hits",), ("score",),
+)  # fmt: skip
+"""Values of several poolings meet in every way."""
 
 
 # The oracle: a labelled graph that is isomorphic to another one exactly where the architectures are the same.
@@ -79,6 +101,9 @@ def encoded_with(graph: ComputationGraph, shared: set[str]) -> tuple[nx.DiGraph,
     count, network = len(graph.sources), nx.DiGraph()
     edges = {edge.head: edge for edge in graph.back_edges}
     known: dict[object, str] = {}
+    places = smaller_graphs(graph)
+    others = list(map(away, places))
+    met = {place[0] for i, other in enumerate(others) if any(other) for row in places[i] for place in row if place}
     stands: dict[int, str] = {}  # the node that stands for a value where it is read
     members = defaultdict(set)
 
@@ -101,19 +126,26 @@ def encoded_with(graph: ComputationGraph, shared: set[str]) -> tuple[nx.DiGraph,
             node = inputs[0]
         else:
             unordered = any_order(graph, index, shared)
-            key = (label, weights, unordered, *(sorted(inputs) if unordered else inputs))
+            pairs = list(zip(others[index], inputs, strict=True))
+            key = (
+                label,
+                weights,
+                unordered,
+                *(sorted(pairs) if unordered else pairs),
+                *([value] if value in met else []),
+            )
             if known.setdefault(key, node) == node:
                 network.add_node(node, label=label)
-                for slot, source in enumerate(inputs):
+                for slot, (other, source) in enumerate(pairs):
                     if step.block == "mlp" and weights in shared:
                         port, place = f"{node} {slot}", f"slot {slot} of {weights}"
                         network.add_node(port, label="port")
                         network.add_node(place, label="slot")
-                        arrow(source, port, "reads")
+                        arrow(source, port, "reads", other)
                         arrow(place, port, "is")
                         arrow(port, node, "reads")
                     else:
-                        arrow(source, node, "reads", 0 if unordered else slot)
+                        arrow(source, node, "reads", other, 0 if unordered else slot)
                 members[weights].add(node)
             node = known[key]
         stands[value] = node
@@ -148,16 +180,21 @@ def isomorphic(first: nx.DiGraph, second: nx.DiGraph) -> bool:
     return nx.is_isomorphic(first, second, lambda a, b: a["label"] == b["label"], lambda a, b: a["kinds"] == b["kinds"])
 
 
-def sampled(rng: random.Random) -> ComputationGraph:
-    """Half of them walks of function graphs, of which some share weights between steps; half any graphs."""
+def sampled(rng: random.Random, only: FunctionGraph | None = None) -> ComputationGraph:
+    """Half of them walks of function graphs, of which some share weights between steps; half any graphs.
+
+    With `only`, walks of this function graph.
+    """
+    if only is not None:
+        return walk_space(rng, only, room=12)(even_choices(rng)).graph
     if rng.random() < 0.5:
         return computation_graph(rng)
     function_graph = MIXING if rng.random() < 0.3 else rng.choice(BUNDLED)
     return walk_space(rng, function_graph, room=14)(even_choices(rng)).graph
 
 
-def assert_same(rng: random.Random) -> None:
-    graph = sampled(rng)
+def assert_same(rng: random.Random, only: FunctionGraph | None = None) -> None:
+    graph = sampled(rng, only)
     # Pruning comes before contraction; where heads feed each other, the second may make an edge useless after all.
     allowed = SAME[:3] if any(len(loop.heads) > 1 for loop in graph.loops) else SAME
     for change in rng.sample(allowed, rng.randint(1, len(allowed))):
@@ -166,9 +203,9 @@ def assert_same(rng: random.Random) -> None:
         graph = changed
 
 
-def assert_as_isomorphism(rng: random.Random) -> int:
+def assert_as_isomorphism(rng: random.Random, only: FunctionGraph | None = None) -> int:
     """A graph, its mutations and their mutations: equal fingerprints are isomorphism. Gives the number of pairs."""
-    graph = sampled(rng)
+    graph = sampled(rng, only)
     family = [graph, *mutations(rng, graph)]
     family += [next(mutations(rng, g)) for g in rng.sample(family, min(5, len(family)))]
     family += [rng.choice(SAME)(rng, g) for g in rng.sample(family, min(5, len(family)))]
@@ -190,6 +227,12 @@ def test_rewriting_keeps_the_fingerprint(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(60))
 def test_equal_fingerprints_are_isomorphism(seed: int) -> None:
     assert assert_as_isomorphism(random.Random(seed)) > 10
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_equal_fingerprints_are_isomorphism_where_poolings_meet(seed: int) -> None:
+    assert_same(random.Random(seed), POOLED)
+    assert_as_isomorphism(random.Random(seed), POOLED)
 
 
 def network(*steps: tuple[str, tuple[int, ...]], back: tuple[BackEdge, ...] = (), **weights: str) -> ComputationGraph:
@@ -258,6 +301,103 @@ def outputs(graph: ComputationGraph, orders: dict[str, tuple[int, ...]] | None =
     x = torch.randn(7, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     result: Tensor = model(Data(x=x, edge_index=torch.tensor([[0, 1, 2], [1, 2, 3]])))
     return result
+
+
+P, Q, N = 2, 3, 4
+"""Values of `meeting`: of a pooling, of another one, and one more on the smaller graph of the first."""
+
+
+def meeting(block: str, inputs: tuple[int, ...], method: str = "diff") -> ComputationGraph:
+    """Values of two poolings meet in a step."""
+    types = (*TYPES, DataType("c", "pooled", Width.of("hidden")), DataType("wide", "pooled", Width.of("hidden") * 3))
+    second = (("clusters", 2), ("method", method))
+    steps = [
+        Step("encode", "mlp", (0,), "x", (), "encode"), Step("p", "pool", (1,), "c", (), "best"),
+        Step("q", "pool", (1,), "c", second, "second"), Step("n", "norm", (P,), "c", (), "norm"),
+        Step("meet", block, inputs, "wide" if block == "concat" else "c", (), "mix" if block == "mlp" else ""),
+    ]  # fmt: skip
+    if block == "concat":
+        steps.append(Step("narrow", "mlp", (5,), "c", (), "mix"))
+    steps.append(Step("back", "unpool", (len(steps),), "x"))
+    return ComputationGraph(types, ("hits",), tuple(steps), (), (len(steps),)).pruned()
+
+
+@pytest.mark.parametrize("method", ["diff", "topk", "edge"])
+@pytest.mark.parametrize("block", ["add", "mean", "mlp", "concat"])
+def test_where_values_of_two_poolings_meet_the_pooling_of_the_first_counts(block: str, method: str) -> None:
+    orders = list(permutations((P, Q, N)))
+    graphs = [meeting(block, order, method) for order in orders]
+    results = [outputs(g, {"mix": tuple(map((P, Q, N).index, o))}) for g, o in zip(graphs, orders, strict=True)]
+    for (i, a), (j, b) in combinations(enumerate(graphs), 2):
+        same = (orders[i][0] == Q) == (orders[j][0] == Q)
+        assert (a.fingerprint == b.fingerprint) == same == torch.allclose(results[i], results[j], atol=1e-12)
+        assert isomorphic(encoded(a), encoded(b)) == same
+
+
+@pytest.mark.parametrize("block", ["add", "mean", "mlp"])
+def test_on_one_smaller_graph_the_order_is_free(block: str) -> None:
+    assert meeting(block, (P, N)).fingerprint == meeting(block, (N, P)).fingerprint
+
+
+def test_poolings_that_can_be_exchanged_leave_the_order_free() -> None:
+    a, b = (meeting("add", pair, "topk") for pair in ((P, Q), (Q, P)))
+    assert a.fingerprint == b.fingerprint
+    assert isomorphic(encoded(a), encoded(b))
+
+
+def test_a_head_lies_on_another_smaller_graph_in_each_pass() -> None:
+    """Where the carried value lies on the head's graph, the order is free; where it is of another pooling, it isn't."""
+
+    def fingerprints_of(carried: tuple[int, ...], iterations: int = 2) -> list[str]:
+        graph, found = meeting("add", (P, N)), []
+        for inputs in ((2, 6), (6, 2)):
+            head = Step("head", "norm", (2,), "c", (), "first")  # value 4, after two poolings
+            second = Step("q", "pool", (1,), "c", (("clusters", 2), ("method", "diff")), "second")
+            body = [Step("carried", "add", carried, "c"), Step("same", "norm", (4,), "c", (), "inner")]
+            tail = [Step("meet", "add", inputs, "c"), Step("back", "unpool", (7,), "x")]
+            steps = (*graph.steps[:2], second, head, *body, *tail)
+            found.append(
+                replace(graph, steps=steps, back_edges=(BackEdge(5, 4, iterations),), targets=(8,)).fingerprint
+            )
+        return found
+
+    free, bound = fingerprints_of((4, 3)), fingerprints_of((3, 4))
+    assert free[0] == free[1]
+    assert bound[0] != bound[1]
+    assert len(set(fingerprints_of((3, 4), iterations=10**9))) == 2
+
+
+def test_equal_poolings_are_two_where_their_values_meet() -> None:
+    def pooled_twice(*reads: int) -> ComputationGraph:
+        """Two poolings with the same weights of the same hits, values 2 and 3; a sum of one and of a norm of one."""
+        step = Step("p", "pool", (1,), "c", (("method", "edge"),), "shared")
+        steps = [
+            Step("encode", "mlp", (0,), "x", (), "encode"),
+            step,
+            step,
+            Step("n", "norm", reads[:1], "c", (), "norm"),
+        ]
+        steps += [Step("meet", "add", (4, *reads[1:]), "c"), Step("back", "unpool", (5,), "x")]
+        return replace(meeting("add", (P, N)), steps=tuple(steps), targets=(6,)).pruned()
+
+    single, double, other = pooled_twice(2, 2), pooled_twice(2, 3), pooled_twice(3, 3)
+    assert single.fingerprint == other.fingerprint != double.fingerprint
+    assert not torch.allclose(outputs(single), outputs(double))
+    assert not isomorphic(encoded(single), encoded(double))
+
+
+def test_the_walk_keeps_both_orders_apart_where_poolings_meet() -> None:
+    tables = WalkTables.of(POOLED, SearchSpace("small", GRIDS, WalkLimits()))
+    f = {function.name: function for function in tables.functions}
+    graph = PartialGraph(tables)
+    x = graph.step(f["encode"], (0,), ())
+    p, q = graph.step(f["best"], (x,), ()), graph.step(f["soft"], (x,), ())
+    n = graph.step(f["sum"], (p, q), ())
+    assert graph.step(f["sum"], (p, q), ()) == n != graph.step(f["sum"], (q, p), ())
+    assert graph.step(f["sum"], (n, p), ()) == graph.step(f["sum"], (p, n), ())
+    twin = graph.step(f["average"], (n, p), ())
+    graph.add_loop(n, graph.step(f["sum"], (n, q), ()), [])
+    assert graph.step(f["average"], (n, p), ()) == twin != graph.step(f["average"], (p, n), ())
 
 
 ENCODERS = [("mlp", (0,)), ("mlp", (0,))]
@@ -392,6 +532,15 @@ def test_many_families() -> None:
         assert_same(random.Random(seed))
         pairs += assert_as_isomorphism(random.Random(seed))
     assert pairs > 50_000
+
+
+@pytest.mark.long
+def test_many_families_where_poolings_meet() -> None:
+    pairs = 0
+    for seed in range(1000, 1500):
+        assert_same(random.Random(seed), POOLED)
+        pairs += assert_as_isomorphism(random.Random(seed), POOLED)
+    assert pairs > 10_000
 
 
 @pytest.mark.long

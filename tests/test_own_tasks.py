@@ -324,11 +324,19 @@ def test_a_metric_that_raises_fails_its_trial_in_one_line(lab, capsys):
     assert len(errors) == 1 and errors.pop().startswith("epoch 1, validation: metric slow_purity: raised Attribute")
 
 
-def test_a_number_of_an_own_task_that_no_float_holds_fails_its_trial_in_one_line(lab, capsys):
-    write_module(FILE.replace('return {"loss": loss,', 'return {"loss": loss, "hits": 10**400,'))
+@pytest.mark.parametrize(
+    ("number", "fault"),
+    [
+        ("10**400", "is a whole number that no float holds"),
+        ("'many'", "is 'many'; allowed: a number, or None where there is none"),
+        ("True", "is True; allowed: a number, or None where there is none"),
+    ],
+)
+def test_a_number_of_an_own_task_that_a_journal_cannot_hold_fails_its_trial_in_one_line(lab, capsys, number, fault):
+    write_module(FILE.replace('return {"loss": loss,', f'return {{"loss": loss, "hits": {number},'))
     assert search.main(f"{radii('bad')} --backend local --output run".split()) == 2
     errors = {row["error"] for row in RunFolder("run").trials.read()}
-    assert errors == {"epoch 1, validation: task radius: metric hits: is a whole number that no float holds"}
+    assert errors == {f"epoch 1, validation: task radius: metric hits: {fault}"}
 
 
 def test_arguments_of_a_metric():

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -187,3 +189,45 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     write_atomically(path, b"two")
     assert path.read_text() == "two"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("journal", "change", "fault"),
+    [
+        ("trials", {"train_seconds": None}, "train_seconds is None"),
+        ("trials", {"metrics": {"auc": 0.5, "cut": {}}}, "metrics.cut is {}"),
+        ("trials", {"metrics": {"auc": True}}, "metrics.auc is True"),
+        ("trials", {"curve": [0.1, "a"]}, "curve[1] is 'a'"),
+        ("trials", {"curves": [[0.1, 0.2], None, [0.1, "a"]]}, "curves[2][1] is 'a'"),
+        ("trials", {"started": "today"}, "started is 'today'"),
+        ("trials", {"reference": 3}, "reference is 3"),
+        ("proposals", {"size": {"executed": "many"}}, "size.executed is 'many'"),
+        ("proposals", {"walk": {"loops": []}}, "walk.loops is []"),
+        ("proposals", {"observed": [1, None]}, "observed[1] is None"),
+        ("retrained", {"test": {"auc": "a"}}, "test.auc is 'a'"),
+        ("retrained", {"seconds": None}, "seconds is None"),
+        ("retrained", {"bins": {"pt": 3}}, "bins.pt is 3"),
+        ("epochs", {"metrics": {"auc": "a"}}, "metrics.auc is 'a'"),
+        ("epochs", {"memory": "a"}, "memory is 'a'"),
+    ],
+)
+def test_a_key_of_another_type_is_named(run: RunFolder, journal: str, change: dict[str, Any], fault: str) -> None:
+    retraining = {
+        "proposal": 0,
+        "repeat": 0,
+        "status": "finished",
+        "score": 0.5,
+        "metrics": {},
+        "test": {},
+        "curve": [],
+    }
+    rows = {"trials": {**TRIAL, "score": 0.5}, "proposals": PROPOSAL, "retrained": retraining}
+    row = rows.get(journal, {"proposal": 0, "epoch": 1, "score": None})
+    file: Journal = getattr(run, journal)
+    with closing(file):
+        file.append(row)
+        assert file.read() == [row]
+        file.append({**row, **change})
+    with pytest.raises(InputError) as error:
+        file.read()
+    assert str(error.value) == f"{file.path}: line 2: {fault}; the file has been changed"

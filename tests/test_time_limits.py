@@ -156,6 +156,12 @@ def test_a_block_that_ends_the_program_fails_its_trial(
         searched(tmp_path / "run", only("leaving"))
 
 
+@pytest.mark.parametrize(("block", "place"), [("closing", "step e0 = closing"), ("closing_backward", "raised")])
+def test_a_block_that_raises_the_end_of_a_generator_fails_its_trial(only: Any, tmp_path: Path, block: str, place: str):
+    with pytest.raises(InputError, match=rf"all 2 trials failed; the last one: {place}.*GeneratorExit"):
+        searched(tmp_path / "run", only(block))
+
+
 def test_a_block_that_raises_what_ctrl_c_raises_stops_the_search(only: Any, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         searched(tmp_path / "run", only("interrupting"))

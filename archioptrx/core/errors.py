@@ -57,6 +57,9 @@ class TrialError(ArchiOpTrXError):
 RAISED = (Exception, SystemExit)
 """Errors of a user's own part that fail this part alone; Ctrl-C isn't one of them."""
 
+RAISED_BY_CALL = (*RAISED, GeneratorExit)
+"""The same around a plain call. In a generator, or a context that one may use, a GeneratorExit is its own end."""
+
 
 @contextmanager
 def faults_at(place: str) -> Iterator[None]:

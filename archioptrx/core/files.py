@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, get_args
 
 from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.reading import parse_json, reading, shown
@@ -205,10 +205,19 @@ class Journal:
         it, and `repair`, with which every writer begins, removes it.
     keys
         Types of the keys that every line has, but for the lines with a key `refused`, which have `proposal` alone.
+    further
+        Types of keys that a line may have, and of items: `metrics.*` stands for all that a mapping or list `metrics`
+        holds, `curves.*.*` for the items of lists in a list.
     """
 
-    def __init__(self, path: Path, keys: Mapping[str, Types] | None = None) -> None:
-        self.path, self.keys = path, keys or {}
+    def __init__(
+        self, path: Path, keys: Mapping[str, Types] | None = None, further: Mapping[str, Types] | None = None
+    ) -> None:
+        self.path, self.keys, self.further = path, keys or {}, further or {}
+        # JSON has few types, and type() in a set is much faster than isinstance of a union.
+        self._exact = {key: {*(get_args(types) or (types,))} for key, types in self.further.items()}
+        self._optional = [key for key in self.further if "." not in key]
+        self._holding = {key.removesuffix(".*") for key in self.further if key.endswith(".*")}
         self._file: FileIO | None = None
 
     def read(self) -> list[dict[str, Any]]:
@@ -237,7 +246,26 @@ class Journal:
             if wrong or (types is int and not least <= int(row[key]) < 2**63):
                 fault = f"is {shown(value)}" if key in row else "is missing"
                 raise InputError(f"{place}: {key} {fault}; the file has been changed")
+        for key in self._optional:
+            if key in row and type(row[key]) not in self._exact[key]:
+                raise InputError(f"{place}: {key} is {shown(row[key])}; the file has been changed")
+        for key in self._holding & row.keys():
+            self._check_items(row[key], place, key, key)
         return row
+
+    def _check_items(self, holder: object, place: str, name: str, key: str) -> None:
+        """Check all that a mapping or list holds; `name` is that of its key in messages, `key` that in `further`."""
+        if not isinstance(holder, dict | list):
+            return
+        item_key = f"{key}.*"
+        allowed = self._exact[item_key]
+        items = holder.items() if isinstance(holder, dict) else enumerate(holder)
+        for inner, value in items:
+            if type(value) not in allowed or item_key in self._holding:
+                inner_name = f"{name}.{inner}" if isinstance(holder, dict) else f"{name}[{inner}]"
+                if type(value) not in allowed:
+                    raise InputError(f"{place}: {inner_name} is {shown(value)}; the file has been changed")
+                self._check_items(value, place, inner_name, item_key)
 
     def append(self, row: Mapping[str, Any], sync: bool = True) -> None:
         """Add one line and wait until it is on disk.

@@ -20,7 +20,15 @@ from typing import Any, Generic, TypeVar, cast
 
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.docstrings import first_line, summary
-from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, did_you_mean, error_text, faults_at
+from archioptrx.core.errors import (
+    RAISED,
+    RAISED_BY_CALL,
+    ArchiOpTrXError,
+    InputError,
+    did_you_mean,
+    error_text,
+    faults_at,
+)
 from archioptrx.core.own_modules import FINDER, KEPT, ModuleSource, find
 from archioptrx.core.trust import is_trusted, remember
 
@@ -375,5 +383,5 @@ def _import(name: str) -> None:
             importlib.import_module(name)
         except InputError:  # a part of it can't be registered
             raise
-        except RAISED as error:  # a module may do anything while it is imported
+        except RAISED_BY_CALL as error:  # a module may do anything while it is imported
             raise InputError(f"can't be imported: {error_text(error)}") from error

@@ -10,6 +10,11 @@ identity steps contracted and duplicate steps joined, and up to an order of inpu
 * of a commutative block without weights (`concat`), where the order of the channels of its result is free: all that
   reads them mixes them by weights of one step alone, or keeps them for such a step (`Signature.reads`).
 
+Where values of several poolings meet, the result lies on the smaller graph of the first one. There it counts, in each
+of these cases, of which pooling the first input is; the order is free among the inputs of that pooling, and among the
+others. A pooling whose values meet those of another one is no duplicate of it, however equal the two are: values go
+from one smaller graph to the other by way of the hits, which changes them.
+
 The canonical form is found by colour refinement (Weisfeiler and Leman 1968) with individualisation (McKay and Piperno,
 "Practical graph isomorphism, II", 2014): refinement alone confuses a ring of six with two rings of three.
 
@@ -27,6 +32,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
+from archioptrx.graphs.poolings import Meetings, ScheduledGraph, meetings
 from archioptrx.graphs.signatures import KEEPS, MIXES, SIGNATURES, Signature, Width
 from archioptrx.graphs.steps import BackEdge, DataType, Loop, Step
 
@@ -59,20 +65,8 @@ def _colour(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
-class StepGraph(Protocol):
+class StepGraph(ScheduledGraph, Protocol):
     """The parts of a computation graph that its identity depends on; `ComputationGraph` gives their meaning."""
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Names of the sources' types."""
-
-    @property
-    def type(self) -> Mapping[str, DataType]:
-        """Data types by name."""
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """Steps in order."""
 
     @property
     def back_edges(self) -> tuple[BackEdge, ...]:
@@ -103,6 +97,8 @@ class _Row:
         Numbers of the rows that it reads; meaning of their order, see `ORDERED`.
     weights
         Name of its weights; "" for none.
+    away
+        Whether each input lies on another smaller graph than the first one; see `Meetings`.
     """
 
     text: str
@@ -110,6 +106,7 @@ class _Row:
     inputs: tuple[int, ...]
     order: str
     weights: str
+    away: tuple[bool, ...]
 
 
 ORDERED, FREE, COMMON = "ordered", "free", "common"
@@ -129,7 +126,8 @@ class _Reduced:
     text, colour, inputs
         Fields of the rows, as in `_Row`.
     marks
-        Mark of each input: its place from 1 on where the order matters, 1 where it is free.
+        Mark of each input: its place from 1 on where the order matters; where it is free, 1, or 2 for one that lies on
+        another smaller graph than the first.
     slots
         Values of the slots, in the order of the inputs, for each value that has its order in common with others.
     groups
@@ -163,8 +161,9 @@ def _reduce(graph: StepGraph) -> _Reduced:
     names = [step.weights for step in graph.steps if step.weights]
     shared = {name for name, number in Counter(names).items() if number > 1} if len(set(names)) < len(names) else set()
     leaders: dict[int, tuple[int, ...]] = {}
+    met = meetings(graph)
     while True:
-        rows, alias = _rows(graph, back, shared, leaders)
+        rows, alias = _rows(graph, back, shared, leaders, met)
         # A step whose order is free takes that of a step with the same inputs whose order isn't: then both are one.
         # Each value gets a leader once, so this ends.
         if new := {value: order for value, order in _ordered_twins(rows).items() if value not in leaders}:
@@ -189,13 +188,29 @@ def _ordered_twins(rows: Mapping[int, _Row]) -> dict[int, tuple[int, ...]]:
     fixed: dict[tuple[Any, ...], set[tuple[int, ...]]] = {}
     for row in rows.values():
         if row.order is ORDERED and len(row.inputs) > 1 and not row.weights:
-            fixed.setdefault((row.text, tuple(sorted(row.inputs))), set()).add(row.inputs)
+            fixed.setdefault((row.text, *_by_graph(row.away, row.inputs)), set()).add(row.inputs)
     twins = dict[int, tuple[int, ...]]()
     for value, row in rows.items():
-        orders = fixed.get((row.text, row.inputs), ()) if row.order is FREE and not row.weights else ()
+        free = row.order is FREE and not row.weights
+        orders = fixed.get((row.text, *_by_graph(row.away, row.inputs)), ()) if free else ()
         if len(orders) == 1:
             (twins[value],) = orders
     return twins
+
+
+def _by_graph(away: Sequence[bool], inputs: Sequence[int]) -> list[tuple[bool, int]]:
+    """Inputs of a step without their order: those on the smaller graph of the first one come before the others."""
+    return sorted(zip(away, inputs, strict=True))
+
+
+def _in_order(
+    away: tuple[bool, ...], inputs: Sequence[int], leader: tuple[int, ...] | None
+) -> tuple[tuple[bool, ...], list[int], str]:
+    """`away` and inputs of a step of free order, in the order of a leader with the same inputs; and what it means."""
+    pairs, order = _by_graph(away, inputs), FREE
+    if leader is not None and sorted(leader) == sorted(inputs):
+        pairs, order = sorted(pairs, key=lambda pair: leader.index(pair[1])), ORDERED
+    return tuple([other for other, _ in pairs]), [value for _, value in pairs], order
 
 
 def _domains(graph: StepGraph, step: Step) -> tuple[str, ...]:
@@ -210,6 +225,7 @@ def _rows(
     back: Mapping[int, tuple[int, int]],
     shared: Set[str],
     leaders: Mapping[int, tuple[int, ...]],
+    met: Meetings,
 ) -> tuple[dict[int, _Row], list[int]]:
     """Rows by number, and the row that stands for each value.
 
@@ -222,6 +238,8 @@ def _rows(
         Weights that several steps have in common.
     leaders
         Order of the inputs of rows whose order would be free; see `_ordered_twins`.
+    met
+        Steps where values of several poolings meet.
     """
     count, total = len(graph.sources), len(graph.sources) + len(graph.steps)
     passes = graph.passes if any(step.per_pass for step in graph.steps) else {}
@@ -230,7 +248,7 @@ def _rows(
     for value, name in enumerate(graph.sources):
         kind = graph.type[name]
         text = f"source {kind.field} {kind.domain} {kind.width}"
-        rows[value] = _Row(text, _colour(text), (), FREE, "")
+        rows[value] = _Row(text, _colour(text), (), FREE, "", ())
     alias = list(range(total))
     known: dict[tuple[Any, ...], int] = {}  # row of each operation on its inputs, for duplicates
     for index, step in enumerate(graph.steps):
@@ -245,22 +263,22 @@ def _rows(
         row = value + total if value in back else value
         weights = step.weights if signature.has_weights else ""
         order = _order_of(signature, weights in shared, value in unseen)
+        away = met.away.get(index, (False,) * len(inputs))
         if order is FREE:
-            inputs.sort()
-            if row in leaders and inputs == sorted(leaders[row]):
-                order, inputs = ORDERED, list(leaders[row])
+            away, inputs, order = _in_order(away, inputs, leaders.get(row))
         if signature.neutral and len(inputs) == 1:
             row = inputs[0]
         else:
-            rows[row] = _Row(text, colour, tuple(inputs), order, weights)
-            if not signature.has_weights or weights:  # weights without a name belong to this step alone: no duplicate
-                first_row = known.setdefault((text, weights, order, *inputs), row)
+            rows[row] = _Row(text, colour, tuple(inputs), order, weights, away)
+            # Weights without a name belong to this step alone: no duplicate.
+            if (not signature.has_weights or weights) and index not in met.pools:
+                first_row = known.setdefault((text, weights, order, away, *inputs), row)
                 if first_row != row:
                     del rows[row]
                 row = first_row
         if value in back:
             text = f"head {kind.domain} {kind.width}"
-            rows[value] = _Row(text, _colour(text), (row,), ORDERED, "")
+            rows[value] = _Row(text, _colour(text), (row,), ORDERED, "", (False,))
         else:
             alias[value] = row
     return rows, alias
@@ -382,7 +400,7 @@ def _number(
 
 
 def _marks(row: _Row) -> tuple[int, ...]:
-    return tuple(range(1, len(row.inputs) + 1)) if row.order == ORDERED else (1,) * len(row.inputs)
+    return tuple(range(1, len(row.inputs) + 1)) if row.order == ORDERED else tuple([1 + other for other in row.away])
 
 
 def _add_slots(reduced: _Reduced, members: Sequence[int]) -> None:
@@ -411,7 +429,7 @@ def _refine(reduced: _Reduced, colours: list[int]) -> list[int]:
     arrows = [tuple(zip(*pair, strict=True)) for pair in zip(reduced.inputs, reduced.marks, strict=True)]
     while True:
         for value, slots in reduced.slots.items():  # the colours of slots change at the end of a round only
-            marks = [colours[slot] for slot in slots]
+            marks = [colours[slot] + mark - 1 for slot, mark in zip(slots, reduced.marks[value], strict=True)]
             arrows[value] = tuple(zip(reduced.inputs[value], marks, strict=True))
         # Forward: from inputs to results.
         for value, pairs in enumerate(arrows):
@@ -539,11 +557,15 @@ def _certificate(reduced: _Reduced, colours: list[int]) -> tuple[Any, ...]:
     rows: list[tuple[str, tuple[Any, ...]]] = []
     for value in order:
         inputs: list[Any] = [rank[v] for v in reduced.inputs[value]]
+        marks = reduced.marks[value]
         if value in reduced.slots:
             slots = [rank[slot] for slot in reduced.slots[value]]
-            inputs = sorted(zip(slots, inputs, strict=True))
-        elif len(set(reduced.marks[value])) < len(inputs):
+            several = (marks,) if len(set(marks)) > 1 else ()
+            inputs = sorted(zip(slots, inputs, *several, strict=True))
+        elif len(set(marks)) == 1:
             inputs.sort()
+        elif len(set(marks)) < len(inputs):
+            inputs = sorted(zip(marks, inputs, strict=True))
         rows.append((reduced.text[value], tuple(inputs)))
     groups = sorted([sorted([rank[v] for v in members]) for members in reduced.groups])
     back = sorted((rank[c], rank[h], n) for c, h, n in reduced.back)

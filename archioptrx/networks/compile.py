@@ -18,7 +18,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archioptrx.core.errors import RAISED, ArchiOpTrXError, GraphError, InputError, TrialError, error_text
+from archioptrx.core.errors import RAISED_BY_CALL, ArchiOpTrXError, GraphError, InputError, TrialError, error_text
 from archioptrx.data.dataset import Metadata
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.linear_fusion import pending_steps
@@ -152,7 +152,7 @@ class Model(nn.Module):
             table[call.output] = value
         except ArchiOpTrXError:
             raise
-        except RAISED as error:
+        except RAISED_BY_CALL as error:
             raise TrialError(self._failure(call, error)) from error
 
     def _failure(self, call: PlannedStep, error: BaseException) -> str:
@@ -266,7 +266,7 @@ def _built(model: Model, index: int, recipe: Recipe) -> nn.Module:
         module = build(*recipe)
     except ArchiOpTrXError:
         raise
-    except RAISED as error:  # a user's block may do anything
+    except RAISED_BY_CALL as error:  # a user's block may do anything
         fault = f"{step.function}: block {step.block} can't be made: {error_text(error)}"
         raise GraphError(" ".join(fault.split())) from error
     counted = block_parameters(step.signature, *recipe[1:])

@@ -8,7 +8,6 @@ from typing import Any
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from archioptrx.core.files import Journal
 from archioptrx.report.axes import log_axis, time_unit
 from archioptrx.report.content import Content
 from archioptrx.report.functions import evenly_thinned
@@ -64,7 +63,7 @@ def _retraining(content: Content) -> dict[str, str]:
 
 def _memory(content: Content) -> dict[str, str]:
     """Peak memory of the worker processes, where the run folder has it."""
-    lines = Journal(content.folder.path / "epochs.jsonl").read()
+    lines = content.folder.epochs.read()
     largest = max((line["memory"] for line in lines if line.get("memory")), default=None)
     return {} if largest is None else {"peak memory of a worker": f"{largest / 2**20:,.0f} MiB"}
 

@@ -91,6 +91,37 @@ RETRAINING: dict[str, Types] = {
     "curve": list,
 }
 """Types of the keys of the journals' lines."""
+MEASURED: dict[str, Types] = {"metrics.*": Number | None, "curve.*": Number | None, "seconds": Number}
+TRAINED: dict[str, Types] = {"training": dict, "weights_digest": str | None, "seed": int, "error": str | None}
+FURTHER: dict[str, dict[str, Types]] = {
+    "proposals.jsonl": {
+        **{"reference": str | None, "parent": int | None, "observed": list, "observed.*": int},
+        **{"size": dict, "size.*": int, "walk": dict | None, "walk.*": Number},
+        **{"screened": dict | None, "screened.*": Number | None},
+    },
+    "trials.jsonl": {
+        **MEASURED,
+        **TRAINED,
+        **{"trace": dict, "reference": str | None, "device": str},
+        **{"train_seconds": Number, "started": Number, "ended": Number},
+        **{"scores": list | None, "scores.*": Number | None},
+        **{"curves": list, "curves.*": list | None, "curves.*.*": Number | None},
+        **{"parts": list, "parts.*": list, "parts.*.*": Number},
+    },
+    "epochs.jsonl": {
+        **{"metrics": dict | None, "metrics.*": Number | None, "scores": list | None, "scores.*": Number | None},
+        **dict.fromkeys(("loss", "learning_rate", "gradient_norm", "weight_norm"), Number | None),
+        **dict.fromkeys(("train_seconds", "seconds", "memory", "gpu_memory", "time"), Number | None),
+    },
+    "retrain.jsonl": {
+        **MEASURED,
+        **TRAINED,
+        **{"test.*": Number | None, "bins": dict | None, "bins.*": list},
+    },
+    "learned.jsonl": {"functions.*": Number | None},
+    "screen.jsonl": {"values.*": Number | None},
+}
+"""Types of further keys that a line may have, and of items (see `Journal`), by file."""
 SEARCHES = "searches.jsonl"
 """File that only the folder of a study has, which holds the run folders of several searches."""
 
@@ -115,13 +146,16 @@ class RunFolder:
             example = next((str(path.parent) for path in sorted(self.path.glob("*/experiment.yaml"))), "none is left")
             raise InputError(f"{self.path}: holds a study of several searches; allowed: one of them, such as {example}")
         self._experiment: Experiment | None = None
-        self.proposals = Journal(self.path / "proposals.jsonl", PROPOSAL)
-        self.trials = Journal(self.path / "trials.jsonl", TRIAL)
-        self.epochs = Journal(self.path / "epochs.jsonl", EPOCH)
-        self.measured = Journal(self.path / "latencies.jsonl", LATENCY)
-        self.retrained = Journal(self.path / "retrain.jsonl", RETRAINING)
-        self.learned = Journal(self.path / "learned.jsonl", LEARNED)
-        self.screened = Journal(self.path / "screen.jsonl", SCREENED)
+        self.proposals = self._journal("proposals.jsonl", PROPOSAL)
+        self.trials = self._journal("trials.jsonl", TRIAL)
+        self.epochs = self._journal("epochs.jsonl", EPOCH)
+        self.measured = self._journal("latencies.jsonl", LATENCY)
+        self.retrained = self._journal("retrain.jsonl", RETRAINING)
+        self.learned = self._journal("learned.jsonl", LEARNED)
+        self.screened = self._journal("screen.jsonl", SCREENED)
+
+    def _journal(self, name: str, keys: Mapping[str, Types]) -> Journal:
+        return Journal(self.path / name, keys, FURTHER.get(name))
 
     @classmethod
     def create(

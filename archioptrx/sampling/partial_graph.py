@@ -103,7 +103,7 @@ class PartialGraph:
 
         Where the function has no weights of its own, and the same step exists, this is the value that exists.
         """
-        key = (f.number, chosen, tuple(sorted(inputs)) if f.symmetric else inputs)
+        key = self._key(f, inputs, chosen)
         if not f.renews:
             twin = self._twins.get(key)
             # A head changes from pass to pass. The same step elsewhere would give its first value in every pass, so the
@@ -112,6 +112,28 @@ class PartialGraph:
                 return twin
         value = self._twins[key] = self._add(f.output, inputs, (f, chosen), f.idempotent)
         return value
+
+    def _key(self, f: Function, inputs: tuple[int, ...], chosen: Chosen) -> tuple[Any, ...]:
+        """Equal for steps with the same result.
+
+        Where values of two poolings meet, the result lies on the smaller graph of the first, so another order gives
+        another value unless its first input lies there too.
+        """
+        if not f.symmetric or len(inputs) < 2:
+            return f.number, chosen, inputs
+        places = [self._pooling(value) for value in inputs]
+        first = places[0] if len(set(places)) > 1 else None
+        return f.number, chosen, tuple(sorted(inputs)), first
+
+    def _pooling(self, value: int) -> int | None:
+        """The pooling on whose smaller graph a value lies: its value, or a head, which may lie on others later."""
+        pooled = self.tables.pooled
+        while pooled[self.type[value]] and value not in self.back:
+            f, _ = self.made_by[value]
+            if isinstance(f, Function) and f.node.signature.changes_nodes:
+                return value
+            value = next(source for source in self.inputs[value] if pooled[self.type[source]])
+        return value if pooled[self.type[value]] else None
 
     def _add(self, name: int, inputs: tuple[int, ...], made_by: tuple[Function | str, Chosen], idempotent: bool) -> int:
         value = len(self.type)
@@ -193,21 +215,26 @@ class PartialGraph:
 
     def _restore(self) -> None:
         """Rebuild the sets of values, and the table of twins, from the lists."""
-        self._of_type, self._idempotent, self._twins = [0] * len(self._of_type), 0, {}
+        self._of_type, self._idempotent = [0] * len(self._of_type), 0
         for value, name in enumerate(self.type):
             self._of_type[name] |= 1 << value
             self._idempotent |= self.idempotent[value] << value
-            f, chosen = self.made_by[value]
-            if isinstance(f, Function):
-                inputs = self.inputs[value]
-                self._twins[f.number, chosen, tuple(sorted(inputs)) if f.symmetric else inputs] = value
+        self._find_twins()
         self.open_all()
+
+    def _find_twins(self) -> None:
+        self._twins = {}
+        for value, (f, chosen) in enumerate(self.made_by):
+            if isinstance(f, Function):
+                self._twins[self._key(f, self.inputs[value], chosen)] = value
 
     def add_loop(self, head: int, carried: int, targets: list[int]) -> None:
         """Carry a value back to a head; `targets` are the targets' values of now, for `drop_last_loop`."""
         lists = (self.type, self.inputs, self.made_by, self.idempotent, self.labels)
         self._before_loops.append(([list(values) for values in lists], dict(self.back), list(targets)))
         self.back[head] = carried
+        if self.tables.pooled[self.type[head]]:  # what is made from the head may lie on another smaller graph now
+            self._find_twins()
 
     def drop_last_loop(self) -> list[int]:
         """Return to the state before the last back edge was added; the targets' values of then.

@@ -38,8 +38,10 @@ class Grid:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Stable names of the values."""
-        return tuple(f"{v:.6g}" if isinstance(v, float) else str(v) for v in self.values)
+        """Stable names of the values: floats with six digits, or with all where six don't tell two values apart."""
+        short = [f"{v:.6g}" if isinstance(v, float) else str(v) for v in self.values]
+        several = {label for label in short if short.count(label) > 1}
+        return tuple([str(v) if label in several else label for label, v in zip(short, self.values, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,12 @@ def _parse_grid(section: Fields, key: str) -> Grid:
         return Grid(key, (value,))
     inner = section.inside(key)
     if "choice" in value:
-        values = inner.take("choice", list) or [0]
-        if not all(isinstance(v, int | float | str | bool) for v in values) or len(set(values)) < len(values):
+        values = inner.take("choice", list)
+        if values is not None and not _are_different(values):
             inner.fault("choice", f"is {values!r}; allowed: a list of different numbers or texts")
-        return Grid(key, tuple(values), _parse_prior(inner, len(values)))
+        elif values is not None and len(set(Grid(key, tuple(values)).labels)) < len(values):
+            inner.fault("choice", f"is {values!r}; allowed: values that aren't written alike, such as 1 and '1'")
+        return Grid(key, tuple(values or ()), _parse_prior(inner, len(values or ())))
     ends = inner.take("range", list) or []
     scale = inner.take("scale", str, "linear", choices=("linear", "log"))
     bins = inner.take("bins", int, 8, minimum=2)
@@ -157,13 +161,19 @@ def _parse_grid(section: Fields, key: str) -> Grid:
     return Grid(key, values, _parse_prior(inner, len(values)))
 
 
+def _are_different(values: list[Any]) -> bool:
+    """Whether these are one number or text, or several different ones."""
+    literal = all(isinstance(v, int | float | str | bool) for v in values)
+    return literal and len(set(values)) == len(values) > 0
+
+
 def _parse_prior(inner: Fields, count: int) -> tuple[float, ...]:
     """Prior weights of so many values; the last key that is read."""
     prior = inner.take("prior", list, [])
     inner.rest()
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v < math.inf for v in prior)
-    if prior and not (numbers and len(prior) == count and sum(prior) > 0):
-        rule = f"allowed: {count} numbers from 0 on, one for each value, not all of them 0"
+    if prior and not (numbers and len(prior) == count and 0 < sum(prior) < math.inf):
+        rule = f"allowed: {count} numbers from 0 on, one for each value, not all of them 0, with a finite sum"
         inner.fault("prior", f"is {prior!r}; {rule}")
         return ()
     return tuple(map(float, prior))
@@ -177,7 +187,10 @@ def _spread(low: float, high: float, scale: str, bins: int) -> tuple[Literal, ..
         points = [low + s * (high - low) for s in shares]
     if isinstance(low, int) and isinstance(high, int):
         return tuple(dict.fromkeys(round(p) for p in points))
-    return tuple(float(f"{p:.6g}") for p in points)
+    values = [float(f"{p:.6g}") for p in points]
+    if len(set(values)) < bins:  # a narrow range: six digits don't tell its values apart
+        values = [min(max(p, float(low)), float(high)) for p in points]
+    return tuple(dict.fromkeys(values))
 
 
 def _parse_limits(section: Fields) -> WalkLimits:
@@ -188,8 +201,11 @@ def _parse_limits(section: Fields) -> WalkLimits:
         if isinstance(value, tuple):
             least = 1 if item.name == "iterations" else 0
             numbers = section.take(item.name, list, list(value))
-            if not numbers or not all(isinstance(v, int) and not isinstance(v, bool) and v >= least for v in numbers):
-                section.fault(item.name, f"is {numbers!r}; allowed: a list of whole numbers from {least}")
+            whole = all(isinstance(v, int) and not isinstance(v, bool) and v >= least for v in numbers)
+            different = item.name != "iterations" or (whole and len(set(numbers)) == len(numbers))
+            if not numbers or not whole or not different:
+                kind = "different whole numbers" if item.name == "iterations" else "whole numbers"
+                section.fault(item.name, f"is {numbers!r}; allowed: a list of {kind} from {least}")
                 numbers = value
             taken[item.name] = tuple(numbers)
         elif isinstance(value, float):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from archioptrx.graphs.computation_graph import name_stems
 from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.signatures import POOLED
 from archioptrx.graphs.steps import DataType
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.shortest_plans import Function, Plans, functions_of
@@ -27,6 +28,8 @@ class WalkTables:
         First part of the names of values, before the age (`x` of `x0`), by data node.
     merges
         Ways in which a branch may be merged (`add`, `concat`), by data node.
+    pooled
+        Whether values lie on a smaller graph, by data node.
     targets
         Numbers of the targets, in order.
     types
@@ -41,6 +44,7 @@ class WalkTables:
     number: dict[str, int]
     stems: tuple[str, ...]
     merges: tuple[tuple[str, ...], ...]
+    pooled: tuple[bool, ...]
     targets: tuple[int, ...]
     types: tuple[DataType, ...]
 
@@ -60,6 +64,7 @@ class WalkTables:
             number=number,
             stems=tuple(name_stems(function_graph.sources, names).values()),
             merges=tuple(node.merge for node in nodes),
+            pooled=tuple(node.domain == POOLED for node in nodes),
             targets=tuple(number[name] for name in function_graph.targets),
             types=tuple(
                 DataType(node.name, node.domain, function_graph.width[node.name], node.field)

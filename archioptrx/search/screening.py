@@ -10,7 +10,7 @@ from functools import cached_property
 
 import torch
 
-from archioptrx.core.errors import RAISED
+from archioptrx.core.errors import RAISED_BY_CALL
 from archioptrx.core.files import Journal
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.runs.experiment import Experiment
@@ -103,7 +103,7 @@ class Screening:
                 values = call_until(lambda: {name: self.measure(candidate, name) for name in self.proxies}, self._end())
             except TimeIsUp:
                 error = "ended by a limit of the time"
-            except RAISED as failure:  # a user's block may raise anything; its trial would fail and be recorded
+            except RAISED_BY_CALL as failure:  # a user's block may raise anything; its trial would fail and be recorded
                 error = one_line(failure)
             seconds = time.perf_counter() - start
             self.journal.append({"key": candidate.key, "values": values, "seconds": seconds, "error": error})

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from archioptrx.core.config import kind_of
-from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, TrialError, did_you_mean, error_text
+from archioptrx.core.errors import RAISED_BY_CALL, ArchiOpTrXError, InputError, TrialError, did_you_mean, error_text
 from archioptrx.core.plugins import Registry
 
 EDGES, TRIPLETS, HITS, EVENTS, TRACKS = SUBJECTS = ("edges", "triplets", "hits", "events", "tracks")
@@ -106,7 +106,7 @@ class Metric:
             number = self.compute(judged)
         except ArchiOpTrXError:
             raise
-        except RAISED as error:  # a user's function may raise anything
+        except RAISED_BY_CALL as error:  # a user's function may raise anything
             raise TrialError(f"metric {self.name}: raised {error_text(error)}") from error
         if number is None:
             return None

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from archioptrx.core.config import kind_of
 from archioptrx.core.errors import InputError, TrialError
+from archioptrx.core.files import plain
+from archioptrx.core.reading import shown
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.metrics import TRACKS, Metric, NetworkOutputs, defined
 from archioptrx.tasks.options.registry import TASKS
@@ -188,6 +190,10 @@ class Task(ABC):
         for name, value in scores.items():
             if isinstance(value, int) and abs(value) > sys.float_info.max:
                 raise TrialError(f"task {self.name}: metric {name}: is a whole number that no float holds")
+            number = isinstance(plain(value), int | float | None) and not isinstance(plain(value), bool)
+            if not number and not (bins and isinstance(value, list)):
+                allowed = "a number, or None where there is none"
+                raise TrialError(f"task {self.name}: metric {name}: is {shown(value)}; allowed: {allowed}")
         further = [metric for metric in self.judging if TRACKS not in metric.of and metric.name not in scores]
         if not further:
             return scores

@@ -28,7 +28,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -140,7 +140,7 @@ def messages(
         with closing(_Trial(spec, data, start, log).messages(limited)) as stream:
             while True:
                 with log.hearing():
-                    message = next(stream, None)
+                    message = _next(stream)
                 if message is None:
                     return
                 yield {**message, "log": log.taken()}
@@ -148,6 +148,17 @@ def messages(
         yield failure(error, start, log)
     finally:
         torch.set_num_threads(threads)
+
+
+def _next(stream: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
+    """Run a trial to its next message; None: it has ended.
+
+    A GeneratorExit of a user's part becomes an error here, before it passes for the end of the trial's generators.
+    """
+    try:
+        return next(stream, None)
+    except GeneratorExit as error:
+        raise TrialError(f"raised {error_text(error)}") from error
 
 
 def failure(error: BaseException, start: float, log: TrialLog) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
-from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, error_text
+from archioptrx.core.errors import RAISED_BY_CALL, ArchiOpTrXError, InputError, error_text
 from archioptrx.core.own_modules import FINDER
 from archioptrx.core.processors import processors
 
@@ -263,7 +263,7 @@ def _answer(task: bytes) -> tuple[bool, Any]:
     try:
         function, item = pickle.loads(task)
         return True, function(item)
-    except RAISED as error:  # a user's source may call sys.exit
+    except RAISED_BY_CALL as error:  # a user's source may call sys.exit
         return False, (_portable(error), traceback.format_exc())
 
 

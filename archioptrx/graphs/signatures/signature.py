@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archioptrx.core.errors import RAISED, GraphError, InputError, error_text
+from archioptrx.core.errors import RAISED_BY_CALL, GraphError, InputError, error_text
 from archioptrx.graphs.signatures.domains import POOLED, Accepts, Domains, Kind, Shape
 from archioptrx.graphs.signatures.parameter import Parameter
 from archioptrx.graphs.signatures.width import Width
@@ -80,7 +80,7 @@ class Signature:
         Another order of the inputs gives the same network, with another order of weights or channels. It is free only
         where nothing else depends on that order: see `archioptrx.graphs.fingerprint`.
     symmetric
-        Another order of the inputs gives the same result.
+        Another order of the inputs gives the same result, where all of them are hits or of one smaller graph.
     neutral
         With one input the result is that input itself.
     distinct
@@ -160,7 +160,7 @@ class Signature:
     def _accepts(self, inputs: Domains, output: str) -> str | None:
         try:
             return self.accepts(inputs, output)
-        except RAISED as error:  # a user's rule may do anything
+        except RAISED_BY_CALL as error:  # a user's rule may do anything
             return f"fails in its rule accepts: {error_text(error)}; allowed: a fault as text, or None"
 
     def result_width(self, inputs: tuple[Width, ...], parameters: Mapping[str, Any]) -> Width | None:
@@ -175,7 +175,7 @@ class Signature:
             width = self.width(inputs, parameters)
         except InputError:
             raise
-        except RAISED as error:  # a user's rule may do anything
+        except RAISED_BY_CALL as error:  # a user's rule may do anything
             raise InputError(f"{self.name} fails in its rule width: {error_text(error)}") from error
         if width is not None and not isinstance(width, Width):
             raise InputError(f"{self.name}: its rule width gives {width!r}; allowed: a Width, or None")
@@ -196,7 +196,7 @@ class Signature:
         function = getattr(self, rule)
         try:
             return None if function is None else function(*arguments)
-        except RAISED as error:  # a user's rule may do anything
+        except RAISED_BY_CALL as error:  # a user's rule may do anything
             raise GraphError(f"block {self.name}: its {rule} fails: {error_text(error)}") from error
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,7 +209,7 @@ class Signature:
         """
         try:
             return self.normal({p.name: given.get(p.name, p.default) for p in self.parameters})
-        except RAISED as error:  # a user's rule may do anything
+        except RAISED_BY_CALL as error:  # a user's rule may do anything
             raise GraphError(f"block {self.name}: its normal fails: {error_text(error)}") from error
 
     def printed(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,7 +222,7 @@ class Signature:
         """Faults by the rule `faults`; its own failure, as a user's rule may do anything, is one."""
         try:
             return list(self.faults(inputs, output, self.complete(parameters)))
-        except RAISED as error:
+        except RAISED_BY_CALL as error:
             return [f"{self.name} fails in its rule faults: {error_text(error)}"]
 
     def effective(self, given: tuple[tuple[str, Any], ...], inputs: Domains) -> tuple[tuple[str, Any], ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archioptrx.core.errors import RAISED, GraphError, error_text
+from archioptrx.core.errors import RAISED_BY_CALL, GraphError, error_text
 from archioptrx.graphs.signatures import SIGNATURES, Shape
 from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, EDGE_KEYWORDS, WEIGHT, PerceptronWidths
 from archioptrx.graphs.signatures.pyg import constructor_arguments
@@ -79,7 +79,7 @@ class Convolution(nn.Module):
                 edges = torch.tensor([[0, 1], [1, 0]])
                 result = made(*rows[: self.nodes], edges, **self._features(rows[self.nodes :]))
             made.train()
-        except RAISED as error:
+        except RAISED_BY_CALL as error:
             raise GraphError(f"pyg: {self._title} fails: {error_text(error)}") from error
         if not isinstance(result, Tensor) or list(result.shape) != [2, self.width]:
             shape = list(result.shape) if isinstance(result, Tensor) else type(result).__name__

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from archioptrx.core.errors import RAISED, InputError, error_text
+from archioptrx.core.errors import RAISED_BY_CALL, InputError, error_text
 from archioptrx.core.plugins import Decorated, DescribedRegistry
 
 METHODS = ("started", "epoch", "ended", "close")
@@ -144,7 +144,7 @@ class Tracking:
     def _try(self, name: str, call: Callable[[], object]) -> None:
         try:
             call()
-        except RAISED as error:  # other people's code, the disk, the network: a search doesn't depend on them
+        except RAISED_BY_CALL as error:  # other people's code, the disk, the network: a search doesn't depend on them
             self._open.pop(name, None)
             self.note(f"--track {name}: is off from here on: {error_text(error)[:220]}")
 
