@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
+from archioptrx.core.errors import InputError
+from archioptrx.tasks.metrics import OF_OTHERS
 
 if TYPE_CHECKING:
     from archioptrx.data.hitgraph import HitGraph
@@ -43,6 +45,17 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="tracks: fewer hits make no particle or track that counts (default: 3)",
     )
+    new.add_argument(
+        "--matching",
+        metavar="NAME",
+        help="tracks: also as another project counts: acts, acts:single, trackml, acorn, acorn:one_way, acorn:two_way, "
+        "gnn_tracking, colliderml",
+    )
+    new.add_argument("--eta-max", type=float, metavar="F", help="tracks: only particles of this |η| or less")
+    new.add_argument("--track-hits", type=int, metavar="N", help="tracks: least hits of a track (default: --min-hits)")
+    new.add_argument(
+        "--fraction", type=float, metavar="F", help="of hits that a match of acts or acorn needs (default: 0.5)"
+    )
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -56,25 +69,34 @@ def run(args: argparse.Namespace) -> int:
         faults.append("--cut and --efficiency: both set the cut; allowed: one of them")
     if args.pt_min is not None and not 0 <= args.pt_min < math.inf:
         faults.append(f"--pt-min: is {args.pt_min:g}; allowed: 0 or more")
-    if args.min_hits is not None and args.min_hits < 1:
-        faults.append(f"--min-hits: is {args.min_hits}; allowed: 1 or more")
+    if args.eta_max is not None and not args.eta_max > 0:
+        faults.append(f"--eta-max: is {args.eta_max:g}; allowed: above 0")
+    for name, hits in (("--min-hits", args.min_hits), ("--track-hits", args.track_hits)):
+        if hits is not None and hits < 1:
+            faults.append(f"{name}: is {hits}; allowed: 1 or more")
+    if args.fraction is not None and args.matching is None:
+        faults.append("--fraction: has no meaning alone; allowed: with --matching acts or acorn")
     finish(faults)
     # torch is imported from here on.
     from archioptrx.core.files import plain
     from archioptrx.models.events import events_for
     from archioptrx.models.model_folder import load_model
     from archioptrx.models.working_point import chosen_cut
+    from archioptrx.tasks.tracks.definitions import Definition
     from archioptrx.tasks.tracks.scores import signal_selection
     from archioptrx.training.fit import evaluate_model
 
+    definition = None if args.matching is None else Definition.named(args.matching, args.fraction)
     model = load_model(args.model)
     graphs, whole, metadata = events_for(model, args.data)
     signal = signal_selection(graphs, metadata.options)
-    limits = {"pt_min": args.pt_min, "min_hits": args.min_hits}
-    selection = replace(signal, **{name: value for name, value in limits.items() if value is not None})
+    names = ("pt_min", "eta_max", "min_hits", "track_hits")
+    limits = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     cut = chosen_cut(model, args.cut, args.efficiency)
-    further = partial(_tracks, task=model.task, selection=selection, whole=whole)
+    further = partial(_tracks, task=model.task, signal=signal, limits=limits, whole=whole, definition=definition)
     scores = evaluate_model(model.model, model.task, graphs, cut=cut, further=further)
+    if definition is not None and not isinstance(scores.get("figures"), Mapping):
+        raise InputError(f"--matching: {args.model} makes no tracks of these events, or they have no particles")
     if args.json:
         print(json.dumps(plain(scores), indent=1, ensure_ascii=False))
     else:
@@ -85,16 +107,28 @@ def run(args: argparse.Namespace) -> int:
 def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **options: Any) -> dict[str, Any]:
     """Scores of the tracks as a section of their own, where the task makes any and the data have particles.
 
-    The ceiling are those of a network that answers every question of the task as the truth does.
+    The ceiling are those of a network that answers every question of the task as the truth does. Figures by the
+    definition of another project are a third section, with a ceiling inside.
     """
-    from archioptrx.tasks.tracks.scores import track_numbers, track_scores
+    from archioptrx.tasks.tracks.figures import named_figures
+    from archioptrx.tasks.tracks.metrics import track_metrics
+    from archioptrx.tasks.tracks.scores import events_of_task, track_numbers
 
-    task, selection, whole = options["task"], options["selection"], options["whole"]
-    scores = track_scores(task, outputs, graphs, selection, bins=True, whole=whole)
-    if not scores:
+    task, signal, limits, whole = (options[name] for name in ("task", "signal", "limits", "whole"))
+    events, selection = events_of_task(task, outputs, graphs, whole), replace(signal, **limits)
+    if not events:
         return {}
     perfect = [task.perfect(graph) for graph in graphs]
-    return {"tracks": scores, "ceiling": track_numbers(task, perfect, graphs, selection, whole)}
+    scores = {
+        "tracks": track_metrics(events, selection, bins=True, task=task.name),
+        "ceiling": track_numbers(task, perfect, graphs, selection, whole),
+    }
+    if (definition := options["definition"]) is None:
+        return scores
+    within = replace(definition.limits(signal, events), **limits)
+    best = named_figures(definition, events_of_task(task, perfect, graphs, whole), within)
+    rates = {rate: best[rate] for rate in best["counts"]}
+    return scores | {"figures": named_figures(definition, events, within) | {"ceiling": rates}}
 
 
 def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
@@ -106,7 +140,28 @@ def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
         lines += ["ceiling: with the true answer for every edge, hit or triplet of these graphs"]
         lines += ["", *_table("matching", tracks["matching"].items(), RATES)]
         lines += _all_bins(tracks, TRACK_COLUMNS)
+    if isinstance(figures := scores.get("figures"), Mapping) and "counts" in figures:
+        lines += ["", *figures_text(figures)]
     return "\n".join(lines)
+
+
+def figures_text(figures: Mapping[str, Any]) -> list[str]:
+    """Lines of figures by the definition of another project: each rate with its counts, and the ceiling beside it."""
+    limits, counts = figures["limits"], figures["counts"]
+    texts = {"pt_min": "pT ≥ {:g} GeV", "eta_max": "|η| ≤ {:g}", "vr_max": "vertex within {:g} mm of the beam"}
+    particles = [text.format(limits[name]) for name, text in texts.items() if limits[name]]
+    particles += [f"{limits['min_hits']} hits or more"]
+    lines = [f"{'as ' + figures['matching']:28} {'this':>10} {'ceiling':>10}"]
+    for rate, (part, whole) in counts.items():
+        shown = f"{_amount(part)} of {_amount(whole)}"
+        lines.append(f"  {rate:26} {_text(figures[rate], 5):>10} {_text(figures['ceiling'][rate], 5):>10}  {shown}")
+    lines.append(f"particles: {', '.join(particles)}; tracks: {limits['track_hits']} hits or more")
+    return [*lines, *_all_bins({key: figures[key] for key in ("pt", "eta") if key in figures}, TRACK_COLUMNS)]
+
+
+def _amount(count: float) -> str:
+    """A number of particles or tracks, or a sum of shares."""
+    return f"{count:,.0f}" if count == round(count) else f"{count:,.3f}"
 
 
 def _numbers(scores: Mapping[str, Any]) -> list[str]:
@@ -116,8 +171,9 @@ def _numbers(scores: Mapping[str, Any]) -> list[str]:
 
 def _beside(scores: Mapping[str, Any], ceiling: Mapping[str, Any]) -> list[str]:
     """Lines of single numbers, with those of a perfect network beside them."""
-    single = {name: value for name, value in scores.items() if not isinstance(value, list | Mapping)}
-    return [f"  {name:26} {_text(value, 5):>10} {_text(ceiling.get(name), 5):>10}" for name, value in single.items()]
+    single = {name: value for name, value in scores.items() if not isinstance(value, list | Mapping | str)}
+    shown = [name for name in single if not name.startswith(OF_OTHERS)]
+    return [f"  {name:26} {_text(single[name], 5):>10} {_text(ceiling.get(name), 5):>10}" for name in shown]
 
 
 def _text(value: float | None, digits: int) -> str:

@@ -34,6 +34,7 @@ from archioptrx.report.comparison.units import EVENTS, Units, events_of, units_o
 from archioptrx.runs.statistics import holm
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.classification_metrics import Bools, logit
+from archioptrx.tasks.metrics import OF_OTHERS
 from archioptrx.tasks.options import TaskOptions
 from archioptrx.tasks.options.meaning import differing_losses, differing_meaning, kind_of_task
 from archioptrx.tasks.options.registry import objective_metrics
@@ -245,7 +246,8 @@ def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
     if not events:
         return {}
     statistic = TrackStatistic(events, signal_selection(graphs, run.view.metadata.options), task.name)
-    return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64), _scales(run))
+    numbers = replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64), _scales(run))
+    return {name: number for name, number in numbers.items() if not name.startswith(OF_OTHERS)}
 
 
 def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Replicates]]) -> tuple[ComparedModel, ...]:

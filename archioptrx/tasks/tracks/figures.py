@@ -1,0 +1,77 @@
+"""Figures of tracks by one definition: rates with their counts, limits, and efficiencies in bins."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archioptrx.tasks.tracks.definitions import Definition
+from archioptrx.tasks.tracks.metrics import ETA_BINS, PT_BINS, EventTracks, Selection, added, ratio
+
+
+def named_figures(definition: Definition, events: Sequence[EventTracks], selection: Selection) -> dict[str, Any]:
+    """Rates of the tracks of events, pooled.
+
+    Returns
+    -------
+    `matching`, `fraction`, `limits`
+        The definition, and the limits of particles and tracks; None: no limit.
+    each rate
+        None where its denominator is 0.
+    `counts`
+        Numerator and denominator of each rate.
+    `pt`, `eta`
+        Efficiencies in bins, where the data have the quantity; none of ColliderML, which counts hits.
+    """
+    outcomes = [definition.outcome(event, selection) for event in events]
+    counts = added([outcome.counts for outcome in outcomes])
+    result: dict[str, Any] = {
+        "matching": definition.label,
+        "fraction": definition.fraction,
+        "limits": limits_of(selection),
+        **{rate: ratio(*pair) for rate, pair in counts.items()},
+        "counts": {rate: list(pair) for rate, pair in counts.items()},
+    }
+    chosen = np.concatenate([np.zeros(0, np.bool_), *(outcome.chosen for outcome in outcomes)])
+    found = np.concatenate([np.zeros(0, np.int64), *(outcome.found for outcome in outcomes)])
+    for name, limits in (("pt", PT_BINS), ("eta", ETA_BINS)):
+        values = np.abs(np.concatenate([np.zeros(0), *(getattr(event, name) for event in events)]))
+        if chosen.any() and not np.isnan(values).all():
+            result[name] = _bins(values[chosen], found[chosen], limits)
+    return result
+
+
+def limits_of(selection: Selection) -> dict[str, float | None]:
+    """Limits of a selection by their names; None: no limit."""
+    return {
+        "pt_min": selection.pt_min,
+        "eta_max": selection.eta_max if math.isfinite(selection.eta_max) else None,
+        "vr_max": selection.vr_max if math.isfinite(selection.vr_max) else None,
+        "min_hits": max(selection.min_hits, selection.signal_hits),
+        "track_hits": selection.least_of_tracks,
+    }
+
+
+def _bins(values: NDArray[Any], found: NDArray[np.int64], limits: Sequence[float]) -> list[dict[str, Any]]:
+    """Number of particles, efficiency, and further tracks of each found particle, of each bin that holds one."""
+    rows = []
+    for low, high in itertools.pairwise(limits):
+        inside = (values >= low) & (values < high)
+        if not inside.any():
+            continue
+        seen = int((found[inside] > 0).sum())
+        rows.append(
+            {
+                "from": low,
+                "to": high if math.isfinite(high) else None,
+                "particles": int(inside.sum()),
+                "efficiency": ratio(seen, int(inside.sum())),
+                "duplicate_rate": ratio(int(np.maximum(found[inside] - 1, 0).sum()), seen),
+            }
+        )
+    return rows
