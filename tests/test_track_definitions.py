@@ -280,9 +280,9 @@ def test_faults_of_the_options(model, capsys):
     capsys.readouterr()
     assert evaluate.main([str(model), "--fraction", "0.6", "--track-hits", "0", "--eta-max", "0"]) == 2
     assert capsys.readouterr().err.splitlines() == [
+        "--fraction: has no meaning alone; allowed: with --matching acts or acorn",
         "--eta-max: is 0; allowed: above 0",
         "--track-hits: is 0; allowed: 1 or more",
-        "--fraction: has no meaning alone; allowed: with --matching acts or acorn",
     ]
     assert evaluate.main([str(model), "--matching", "atlas"]) == 2
     assert capsys.readouterr().err.startswith("--matching: is 'atlas'; ")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.commands.cli import command, new_parser
-from archioptrx.core.config import finish
+from archioptrx.commands.track_options import add_track_options, track_limits
 from archioptrx.core.errors import InputError
 from archioptrx.tasks.metrics import OF_OTHERS
 
@@ -33,29 +32,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--efficiency", type=float, metavar="F", help="instead: the cut that has this efficiency on validation events"
     )
-    new.add_argument(
-        "--pt-min",
-        type=float,
-        metavar="GEV",
-        help="tracks: only particles of this pT or more (default: the signal)",
-    )
-    new.add_argument(
-        "--min-hits",
-        type=int,
-        metavar="N",
-        help="tracks: fewer hits make no particle or track that counts (default: 3)",
-    )
-    new.add_argument(
-        "--matching",
-        metavar="NAME",
-        help="tracks: also as another project counts: acts, acts:single, trackml, acorn, acorn:one_way, acorn:two_way, "
-        "gnn_tracking, colliderml",
-    )
-    new.add_argument("--eta-max", type=float, metavar="F", help="tracks: only particles of this |η| or less")
-    new.add_argument("--track-hits", type=int, metavar="N", help="tracks: least hits of a track (default: --min-hits)")
-    new.add_argument(
-        "--fraction", type=float, metavar="F", help="of hits that a match of acts or acorn needs (default: 0.5)"
-    )
+    add_track_options(new)
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -67,16 +44,9 @@ def run(args: argparse.Namespace) -> int:
     faults = [f"{name}: is {value:g}; allowed: between 0 and 1" for name, value in shares if not 0 < value < 1]
     if args.cut is not None and args.efficiency is not None:
         faults.append("--cut and --efficiency: both set the cut; allowed: one of them")
-    if args.pt_min is not None and not 0 <= args.pt_min < math.inf:
-        faults.append(f"--pt-min: is {args.pt_min:g}; allowed: 0 or more")
-    if args.eta_max is not None and not args.eta_max > 0:
-        faults.append(f"--eta-max: is {args.eta_max:g}; allowed: above 0")
-    for name, hits in (("--min-hits", args.min_hits), ("--track-hits", args.track_hits)):
-        if hits is not None and hits < 1:
-            faults.append(f"{name}: is {hits}; allowed: 1 or more")
     if args.fraction is not None and args.matching is None:
         faults.append("--fraction: has no meaning alone; allowed: with --matching acts or acorn")
-    finish(faults)
+    limits = track_limits(args, faults)
     # torch is imported from here on.
     from archioptrx.core.files import plain
     from archioptrx.models.events import events_for
@@ -90,8 +60,6 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args.model)
     graphs, whole, metadata = events_for(model, args.data)
     signal = signal_selection(graphs, metadata.options)
-    names = ("pt_min", "eta_max", "min_hits", "track_hits")
-    limits = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     cut = chosen_cut(model, args.cut, args.efficiency)
     further = partial(_tracks, task=model.task, signal=signal, limits=limits, whole=whole, definition=definition)
     scores = evaluate_model(model.model, model.task, graphs, cut=cut, further=further)
@@ -147,15 +115,11 @@ def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
 
 def figures_text(figures: Mapping[str, Any]) -> list[str]:
     """Lines of figures by the definition of another project: each rate with its counts, and the ceiling beside it."""
-    limits, counts = figures["limits"], figures["counts"]
-    texts = {"pt_min": "pT ≥ {:g} GeV", "eta_max": "|η| ≤ {:g}", "vr_max": "vertex within {:g} mm of the beam"}
-    particles = [text.format(limits[name]) for name, text in texts.items() if limits[name]]
-    particles += [f"{limits['min_hits']} hits or more"]
     lines = [f"{'as ' + figures['matching']:28} {'this':>10} {'ceiling':>10}"]
-    for rate, (part, whole) in counts.items():
+    for rate, (part, whole) in figures["counts"].items():
         shown = f"{_amount(part)} of {_amount(whole)}"
         lines.append(f"  {rate:26} {_text(figures[rate], 5):>10} {_text(figures['ceiling'][rate], 5):>10}  {shown}")
-    lines.append(f"particles: {', '.join(particles)}; tracks: {limits['track_hits']} hits or more")
+    lines.append(figures["limits_text"])
     return [*lines, *_all_bins({key: figures[key] for key in ("pt", "eta") if key in figures}, TRACK_COLUMNS)]
 
 

@@ -19,8 +19,8 @@ def named_figures(definition: Definition, events: Sequence[EventTracks], selecti
 
     Returns
     -------
-    `matching`, `fraction`, `limits`
-        The definition, and the limits of particles and tracks; None: no limit.
+    `matching`, `fraction`, `limits`, `limits_text`
+        The definition, and the limits of particles and tracks, also in words; None: no limit.
     each rate
         None where its denominator is 0.
     `counts`
@@ -34,6 +34,7 @@ def named_figures(definition: Definition, events: Sequence[EventTracks], selecti
         "matching": definition.label,
         "fraction": definition.fraction,
         "limits": limits_of(selection),
+        "limits_text": limits_text(selection),
         **{rate: ratio(*pair) for rate, pair in counts.items()},
         "counts": {rate: list(pair) for rate, pair in counts.items()},
     }
@@ -46,7 +47,7 @@ def named_figures(definition: Definition, events: Sequence[EventTracks], selecti
     return result
 
 
-def limits_of(selection: Selection) -> dict[str, float | None]:
+def limits_of(selection: Selection) -> dict[str, Any]:
     """Limits of a selection by their names; None: no limit."""
     return {
         "pt_min": selection.pt_min,
@@ -55,6 +56,21 @@ def limits_of(selection: Selection) -> dict[str, float | None]:
         "min_hits": max(selection.min_hits, selection.signal_hits),
         "track_hits": selection.least_of_tracks,
     }
+
+
+def limits_text(selection: Selection) -> str:
+    """Limits of a selection in words.
+
+    >>> limits_text(Selection(pt_min=1.0, min_hits=7, track_hits=1))
+    'particles: pT ≥ 1 GeV, 7 hits or more; tracks: 1 hit or more'
+    """
+    limits = limits_of(selection)
+    texts = {"pt_min": "pT ≥ {:g} GeV", "eta_max": "|η| ≤ {:g}", "vr_max": "vertex within {:g} mm of the beam"}
+    particles = [text.format(limits[name]) for name, text in texts.items() if limits[name]]
+    hits = [
+        f"{count:g} {'hit' if count == 1 else 'hits'} or more" for count in (limits["min_hits"], limits["track_hits"])
+    ]
+    return f"particles: {', '.join([*particles, hits[0]])}; tracks: {hits[1]}"
 
 
 def _bins(values: NDArray[Any], found: NDArray[np.int64], limits: Sequence[float]) -> list[dict[str, Any]]:
