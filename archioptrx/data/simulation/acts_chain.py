@@ -100,7 +100,7 @@ def run_chain(chain: str, field: float, events: Sequence[Mapping[str, NDArray[An
     InputError
         pyacts isn't installed, or Acts ends with an error.
     """
-    pyacts_version()
+    pyacts_version(f"acts:{chain}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "job.json").write_text(json.dumps(asdict(Job(chain, len(events), field))), encoding="utf-8")

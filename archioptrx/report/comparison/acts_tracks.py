@@ -20,6 +20,7 @@ from archioptrx.data.description import DataDescription
 from archioptrx.data.event import PARTICLE_COLUMNS, Event
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.options import ActsOptions, FatrasOptions, Options
+from archioptrx.data.repairs import collected
 from archioptrx.data.simulation.acts_chain import CHAINS, FoundByActs, run_chain
 from archioptrx.data.simulation.fatras import PACKAGE, pyacts_version, simulate
 from archioptrx.data.sources.acts import ACTS_FILES, find, read_event
@@ -90,10 +91,7 @@ def check_names(names: Sequence[str]) -> list[str]:
     if chosen and names[0] in chosen:
         raise InputError(f"{names[0]}: stands first; allowed: after a model, whose events it gets")
     if chosen:
-        try:
-            pyacts_version()
-        except InputError as error:
-            raise InputError(error.faults[0].replace("data source fatras", chosen[0])) from error
+        pyacts_version(chosen[0])
     return chosen
 
 
@@ -116,7 +114,7 @@ def acts_events(
     """
     options = _options(events_data(model, path), metadata)
     names = list(dict.fromkeys(graph.event for graph in graphs))
-    with _files(options, names) as files:
+    with _files(options, names) as files, collected():  # repairs were reported when the graphs were built
         read = [_read(files[name]) for name in names]
     for graph in graphs:
         _check_same(graph, read[names.index(graph.event)].event)

@@ -14,7 +14,7 @@ from archioptrx.report.comparison.bootstrap import Ints, Numbers
 from archioptrx.report.comparison.units import Units
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.classification_metrics import FIXED_CUT, Bools, ClassifiedRows, Floats, Ranking, logit
-from archioptrx.tasks.metrics import TRACKS, metrics_of
+from archioptrx.tasks.metrics import OF_OTHERS, TRACKS, metrics_of
 from archioptrx.tasks.task import Task
 from archioptrx.tasks.tracks.metrics import (
     Counts,
@@ -224,7 +224,7 @@ def judging_metrics(metrics: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 class TrackStatistic:
-    """Metrics of tracks, as ratios of sums of the counts of each event."""
+    """Metrics of tracks, as ratios of sums of the counts of each event; not those of other projects' definitions."""
 
     def __init__(self, events: Sequence[EventTracks], selection: Selection, task: str = "") -> None:
         self.events, self.selection = events, selection
@@ -242,7 +242,7 @@ class TrackStatistic:
         )
         self.names = [(name, rate) for name, rates in single[0].counts.items() for rate in rates]
         self.names += [("", rate) for rate in single[0].benchmark]
-        self._metrics = metrics_of(task, TRACKS)
+        self._metrics = [metric for metric in metrics_of(task, TRACKS) if not metric.name.startswith(OF_OTHERS)]
         self._counted: dict[CountTracks, list[Counts]] = {}
 
     def counted(self, count: CountTracks) -> list[Counts]:

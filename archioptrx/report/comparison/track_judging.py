@@ -12,7 +12,6 @@ import numpy as np
 from archioptrx.report.comparison.bootstrap import Ints, Numbers, Replicates, replicate
 from archioptrx.report.comparison.intervals import LOG, LOG_ODDS
 from archioptrx.report.comparison.statistics import TrackStatistic
-from archioptrx.tasks.metrics import OF_OTHERS
 from archioptrx.tasks.tracks.definitions import DEFINITIONS, Definition, Outcome
 from archioptrx.tasks.tracks.metrics import ETA_BINS, PT_BINS, EventTracks, Selection, ratio
 
@@ -77,8 +76,7 @@ def track_replicates(
         See `replicate`; without draws there are no intervals.
     """
     drawn = draws if draws.size else np.zeros((0, len(events)), np.int64)
-    usual = replicate(TrackStatistic(events, judging.selection(signal), task), drawn, scales)
-    numbers = {name: number for name, number in usual.items() if not name.startswith(OF_OTHERS)}
+    numbers = replicate(TrackStatistic(events, judging.selection(signal), task), drawn, scales)
     if judging.definition is None:
         return numbers
     selection = judging.within(signal, events)
