@@ -278,6 +278,21 @@ def test_evaluate_by_name(model, capsys):
     assert strict["efficiency"] < every["efficiency"]
 
 
+def test_efficiencies_are_drawn(model, capsys, tmp_path):
+    """With the ceiling beside them where a definition is chosen."""
+    options = ["--matching", "acorn", "--pt-min", "0"]
+    files = [tmp_path / "plots" / name for name in ("a.svg", "b.svg", "c.png")]
+    for file, extra in zip(files, (options, options, []), strict=True):
+        assert evaluate.main([str(model), *extra, "--plot", str(file)]) == 0
+        assert capsys.readouterr().err.endswith(f"drawn to {file}\n")
+    assert files[0].read_text().count('<g id="axes_') == 2
+    assert files[2].stat().st_size > 5_000
+    rows = scores_of(capsys, model, *options)["figures"]["pt"]
+    assert all(row["low"] <= row["efficiency"] <= row["high"] for row in rows)
+    assert evaluate.main([str(model), "--plot", "a.txt"]) == 2
+    assert capsys.readouterr().err.startswith("--plot a.txt: ends in .txt; allowed: png, svg, pdf")
+
+
 def test_faults_of_the_options(model, capsys):
     capsys.readouterr()
     assert evaluate.main([str(model), "--fraction", "0.6", "--track-hits", "0", "--eta-max", "0"]) == 2

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.commands.track_options import add_track_options, track_limits
 from archioptrx.core.errors import InputError
+from archioptrx.data.plot import check_picture
 from archioptrx.tasks.metrics import OF_OTHERS
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
         "--efficiency", type=float, metavar="F", help="instead: the cut that has this efficiency on validation events"
     )
     add_track_options(new)
+    new.add_argument("--plot", type=Path, metavar="FILE", help="draw the efficiency of tracks: .png, .svg or .pdf")
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -47,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     if args.fraction is not None and args.matching is None:
         faults.append("--fraction: has no meaning alone; allowed: with --matching acts or acorn")
     limits = track_limits(args, faults)
+    if args.plot is not None:
+        check_picture(args.plot)
     # torch is imported from here on.
     from archioptrx.core.files import plain
     from archioptrx.models.events import events_for
@@ -65,11 +71,29 @@ def run(args: argparse.Namespace) -> int:
     scores = evaluate_model(model.model, model.task, graphs, cut=cut, further=further)
     if definition is not None and not isinstance(scores.get("figures"), Mapping):
         raise InputError(f"--matching: {args.model} makes no tracks of these events, or they have no particles")
+    if args.plot is not None:
+        _plot(scores, args)
     if args.json:
         print(json.dumps(plain(scores), indent=1, ensure_ascii=False))
     else:
         print(as_text(scores, graphs))
     return 0
+
+
+def _plot(scores: Mapping[str, Any], args: argparse.Namespace) -> None:
+    """Draw the efficiency in bins, by the chosen definition with the ceiling beside it, or the technical one."""
+    from archioptrx.report.track_plot import plot_efficiencies
+
+    tracks = scores.get("tracks")
+    if not isinstance(tracks, Mapping) or not {"pt", "eta"} & set(tracks):
+        raise InputError(f"--plot: {args.model} makes no tracks of these events, or their particles have no pT and η")
+    figures, name = scores.get("figures"), Path(args.model).name
+    if figures is None:
+        plot_efficiencies(args.plot, {name: tracks}, "technical efficiency, double majority")
+    else:
+        title = f"{figures['matching']}: {figures['limits_text']}"
+        plot_efficiencies(args.plot, {name: figures, "ceiling": figures["ceiling"]}, title)
+    print(f"drawn to {args.plot}", file=sys.stderr)
 
 
 def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **options: Any) -> dict[str, Any]:
@@ -95,7 +119,7 @@ def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **options: Any) 
         return scores
     within = replace(definition.limits(signal, events), **limits)
     best = named_figures(definition, events_of_task(task, perfect, graphs, whole), within)
-    rates = {rate: best[rate] for rate in best["counts"]}
+    rates = {name: best[name] for name in (*best["counts"], "pt", "eta") if name in best}
     return scores | {"figures": named_figures(definition, events, within) | {"ceiling": rates}}
 
 

@@ -26,7 +26,8 @@ def named_figures(definition: Definition, events: Sequence[EventTracks], selecti
     `counts`
         Numerator and denominator of each rate.
     `pt`, `eta`
-        Efficiencies in bins, where the data have the quantity; none of ColliderML, which counts hits.
+        Efficiencies in bins that hold a particle, with binomial intervals (`low`, `high`), where the data have the
+        quantity; none of ColliderML, which counts hits.
     """
     outcomes = [definition.outcome(event, selection) for event in events]
     counts = added([outcome.counts for outcome in outcomes])
@@ -73,20 +74,39 @@ def limits_text(selection: Selection) -> str:
     return f"particles: {', '.join([*particles, hits[0]])}; tracks: {hits[1]}"
 
 
+def binomial_interval(part: int, whole: int, level: float = 0.95) -> tuple[float, float]:
+    """Interval of a share that part of a whole has, by Clopper and Pearson (Biometrika 26, 1934): never too narrow.
+
+    >>> [round(end, 4) for end in binomial_interval(9, 10)]
+    [0.555, 0.9975]
+    >>> binomial_interval(0, 0)
+    (0.0, 1.0)
+    """
+    from scipy.stats import beta
+
+    tail = (1 - level) / 2
+    low = float(beta.ppf(tail, part, whole - part + 1)) if part > 0 else 0.0
+    high = float(beta.ppf(1 - tail, part + 1, whole - part)) if part < whole else 1.0
+    return low, high
+
+
 def _bins(values: NDArray[Any], found: NDArray[np.int64], limits: Sequence[float]) -> list[dict[str, Any]]:
-    """Number of particles, efficiency, and further tracks of each found particle, of each bin that holds one."""
+    """Number of particles, efficiency with its interval, and further tracks of each found particle, of each bin."""
     rows = []
     for low, high in itertools.pairwise(limits):
         inside = (values >= low) & (values < high)
         if not inside.any():
             continue
         seen = int((found[inside] > 0).sum())
+        low_end, high_end = binomial_interval(seen, int(inside.sum()))
         rows.append(
             {
                 "from": low,
                 "to": high if math.isfinite(high) else None,
                 "particles": int(inside.sum()),
                 "efficiency": ratio(seen, int(inside.sum())),
+                "low": low_end,
+                "high": high_end,
                 "duplicate_rate": ratio(int(np.maximum(found[inside] - 1, 0).sum()), seen),
             }
         )
