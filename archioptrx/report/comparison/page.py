@@ -113,7 +113,7 @@ def tracks_section(comparison: Comparison) -> Section | None:
             parts.append(
                 table(f"{quantity}-table", [title, *(entry.title for entry in comparison.entries)], rows, left=[0])
             )
-    basis = f"Bars are 95 % intervals ({interval_head(comparison)})." if comparison.resamples else ""
+    basis = f"Bars are intervals ({interval_head(comparison)})." if comparison.resamples else ""
     return Section(
         "tracks", "Efficiency of tracks", _joined(parts), f"Counted as {comparison.judging}. {basis}".strip()
     )
