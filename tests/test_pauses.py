@@ -26,7 +26,7 @@ from archioptrx.training.trial import messages
 
 TIMES = ("seconds", "train_seconds", "memory", "gpu_memory", "log", "state", "weights")
 PAUSING: dict[str, Any] = {
-    "scheduler": {"name": "asha", "reduction_factor": 2},
+    "scheduler": {"name": "asha", "type": "promotion", "reduction_factor": 2},
     "sampler": {"name": "evolution", "initial": 3},
     "training__epochs": 6,
     "training__epochs_per_pass": 2,

@@ -73,7 +73,7 @@ def test_a_trial_that_a_worker_of_ray_trained_is_repeated_here(
         run_on_ray(work, data, experiment.resources)
 
     # By this seed trials 1 and 2 are the best after an epoch: they pause, and go on in a worker that has run another.
-    asha = {"name": "asha", "reduction_factor": 4}
+    asha = {"name": "asha", "type": "promotion", "reduction_factor": 4}
     more = {"scheduler": asha, "training__epochs": 4, "retrain": {"top": 1, "seeds": 1, "epochs": 1}}
     experiment = small(seed=4, budget__trials=5, **more, keep__weights=3)
     searched(tmp_path / "run", experiment, on_ray)

@@ -62,13 +62,13 @@ class Scheduler:
     reduction_factor
         Number of trials at a rung of which one goes on.
     type
-        Form of ASHA: `promotion` pauses trials, and lets the best of them go on later; `stopping` ends them.
+        Form of ASHA: `stopping` ends trials; `promotion` pauses them, and lets the best of them go on later.
     """
 
     name: str = "asha"
     grace_epochs: int = 1
     reduction_factor: float = 3.0
-    type: str = "promotion"
+    type: str = "stopping"
 
     @classmethod
     def read(cls, inside: Fields) -> Scheduler:
@@ -77,7 +77,7 @@ class Scheduler:
             inside.take("name", str, "asha", choices=("asha", "fifo")),
             inside.take("grace_epochs", int, 1, minimum=1),
             inside.take("reduction_factor", float, 3.0, minimum=1.1),
-            inside.take("type", str, "promotion", choices=("promotion", "stopping")),
+            inside.take("type", str, "stopping", choices=("stopping", "promotion")),
         )
         inside.rest()
         return result

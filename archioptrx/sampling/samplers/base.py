@@ -60,7 +60,7 @@ class Sampler(Protocol):
     def observe(self, candidate: Any, score: Score, epochs: int) -> None:
         """Take note of an ended trial, or of a candidate that a constraint refused.
 
-        With ASHA a trial that pauses is an ended one. It is observed again, with more epochs, where it went on.
+        A trial that pauses counts as an ended one. It is observed again, with more epochs, where it went on.
 
         Parameters
         ----------
