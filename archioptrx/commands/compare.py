@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archioptrx.commands.cli import command, new_parser
+from archioptrx.commands.track_options import add_track_options, track_limits
 from archioptrx.core.files import plain
 from archioptrx.report.comparison.compare import compare_models
 from archioptrx.report.comparison.result import SEEDS
@@ -24,7 +25,8 @@ def parser() -> argparse.ArgumentParser:
         "models",
         metavar="MODEL",
         nargs="+",
-        help="a run (its best), RUN/ID, a model folder; or an architecture, which is trained first",
+        help="a run (its best), RUN/ID, a model folder; or an architecture, which is trained first; after these, on "
+        "events of Acts: acts:ckf (its track finding), acts:truth (its fit of true tracks)",
     )
     new.add_argument(
         "--data",
@@ -53,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--resamples", type=int, metavar="N", help="of the bootstrap (default: 1000; 200 where it is slow)"
     )
+    add_track_options(new)
     new.add_argument("--html", metavar="FILE", type=Path, help="write a page that needs nothing else")
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
@@ -60,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and print."""
+    limits = track_limits(args)
     comparison = compare_models(
         args.models,
         data=args.data,
@@ -70,6 +74,9 @@ def run(args: argparse.Namespace) -> int:
         seeds=args.seeds,
         output=args.output,
         resamples=args.resamples,
+        matching=args.matching,
+        fraction=args.fraction,
+        limits=limits,
     )
     if args.html:
         from archioptrx.report.comparison.page import write_comparison

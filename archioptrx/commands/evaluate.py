@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.commands.cli import command, new_parser
-from archioptrx.core.config import finish
+from archioptrx.commands.track_options import add_track_options, track_limits
+from archioptrx.core.errors import InputError
+from archioptrx.data.plot import check_picture
+from archioptrx.tasks.metrics import OF_OTHERS
 
 if TYPE_CHECKING:
     from archioptrx.data.hitgraph import HitGraph
@@ -31,18 +35,8 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--efficiency", type=float, metavar="F", help="instead: the cut that has this efficiency on validation events"
     )
-    new.add_argument(
-        "--pt-min",
-        type=float,
-        metavar="GEV",
-        help="tracks: only particles of this pT or more (default: the signal)",
-    )
-    new.add_argument(
-        "--min-hits",
-        type=int,
-        metavar="N",
-        help="tracks: fewer hits make no particle or track that counts (default: 3)",
-    )
+    add_track_options(new)
+    new.add_argument("--plot", type=Path, metavar="FILE", help="draw the efficiency of tracks: .png, .svg or .pdf")
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -54,27 +48,31 @@ def run(args: argparse.Namespace) -> int:
     faults = [f"{name}: is {value:g}; allowed: between 0 and 1" for name, value in shares if not 0 < value < 1]
     if args.cut is not None and args.efficiency is not None:
         faults.append("--cut and --efficiency: both set the cut; allowed: one of them")
-    if args.pt_min is not None and not 0 <= args.pt_min < math.inf:
-        faults.append(f"--pt-min: is {args.pt_min:g}; allowed: 0 or more")
-    if args.min_hits is not None and args.min_hits < 1:
-        faults.append(f"--min-hits: is {args.min_hits}; allowed: 1 or more")
-    finish(faults)
+    if args.fraction is not None and args.matching is None:
+        faults.append("--fraction: has no meaning alone; allowed: with --matching acts or acorn")
+    limits = track_limits(args, faults)
+    if args.plot is not None:
+        check_picture(args.plot)
     # torch is imported from here on.
     from archioptrx.core.files import plain
     from archioptrx.models.events import events_for
     from archioptrx.models.model_folder import load_model
     from archioptrx.models.working_point import chosen_cut
+    from archioptrx.tasks.tracks.definitions import Definition
     from archioptrx.tasks.tracks.scores import signal_selection
     from archioptrx.training.fit import evaluate_model
 
+    definition = None if args.matching is None else Definition.named(args.matching, args.fraction)
     model = load_model(args.model)
     graphs, whole, metadata = events_for(model, args.data)
     signal = signal_selection(graphs, metadata.options)
-    limits = {"pt_min": args.pt_min, "min_hits": args.min_hits}
-    selection = replace(signal, **{name: value for name, value in limits.items() if value is not None})
     cut = chosen_cut(model, args.cut, args.efficiency)
-    further = partial(_tracks, task=model.task, selection=selection, whole=whole)
+    further = partial(_tracks, task=model.task, signal=signal, limits=limits, whole=whole, definition=definition)
     scores = evaluate_model(model.model, model.task, graphs, cut=cut, further=further)
+    if definition is not None and not isinstance(scores.get("figures"), Mapping):
+        raise InputError(f"--matching: {args.model} makes no tracks of these events, or they have no particles")
+    if args.plot is not None:
+        _plot(scores, args)
     if args.json:
         print(json.dumps(plain(scores), indent=1, ensure_ascii=False))
     else:
@@ -82,19 +80,47 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _plot(scores: Mapping[str, Any], args: argparse.Namespace) -> None:
+    """Draw the efficiency in bins, by the chosen definition with the ceiling beside it, or the technical one."""
+    from archioptrx.report.track_plot import plot_efficiencies
+
+    tracks = scores.get("tracks")
+    if not isinstance(tracks, Mapping) or not {"pt", "eta"} & set(tracks):
+        raise InputError(f"--plot: {args.model} makes no tracks of these events, or their particles have no pT and η")
+    figures, name = scores.get("figures"), Path(args.model).name
+    if figures is None:
+        plot_efficiencies(args.plot, {name: tracks}, "technical efficiency, double majority")
+    else:
+        title = f"{figures['matching']}: {figures['limits_text']}"
+        plot_efficiencies(args.plot, {name: figures, "ceiling": figures["ceiling"]}, title)
+    print(f"drawn to {args.plot}", file=sys.stderr)
+
+
 def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **options: Any) -> dict[str, Any]:
     """Scores of the tracks as a section of their own, where the task makes any and the data have particles.
 
-    The ceiling are those of a network that answers every question of the task as the truth does.
+    The ceiling are those of a network that answers every question of the task as the truth does. Figures by the
+    definition of another project are a third section, with a ceiling inside.
     """
-    from archioptrx.tasks.tracks.scores import track_numbers, track_scores
+    from archioptrx.tasks.tracks.figures import named_figures
+    from archioptrx.tasks.tracks.metrics import track_metrics
+    from archioptrx.tasks.tracks.scores import events_of_task, track_numbers
 
-    task, selection, whole = options["task"], options["selection"], options["whole"]
-    scores = track_scores(task, outputs, graphs, selection, bins=True, whole=whole)
-    if not scores:
+    task, signal, limits, whole = (options[name] for name in ("task", "signal", "limits", "whole"))
+    events, selection = events_of_task(task, outputs, graphs, whole), replace(signal, **limits)
+    if not events:
         return {}
     perfect = [task.perfect(graph) for graph in graphs]
-    return {"tracks": scores, "ceiling": track_numbers(task, perfect, graphs, selection, whole)}
+    scores = {
+        "tracks": track_metrics(events, selection, bins=True, task=task.name),
+        "ceiling": track_numbers(task, perfect, graphs, selection, whole),
+    }
+    if (definition := options["definition"]) is None:
+        return scores
+    within = replace(definition.limits(signal, events), **limits)
+    best = named_figures(definition, events_of_task(task, perfect, graphs, whole), within)
+    rates = {name: best[name] for name in (*best["counts"], "pt", "eta") if name in best}
+    return scores | {"figures": named_figures(definition, events, within) | {"ceiling": rates}}
 
 
 def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
@@ -106,7 +132,24 @@ def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
         lines += ["ceiling: with the true answer for every edge, hit or triplet of these graphs"]
         lines += ["", *_table("matching", tracks["matching"].items(), RATES)]
         lines += _all_bins(tracks, TRACK_COLUMNS)
+    if isinstance(figures := scores.get("figures"), Mapping) and "counts" in figures:
+        lines += ["", *figures_text(figures)]
     return "\n".join(lines)
+
+
+def figures_text(figures: Mapping[str, Any]) -> list[str]:
+    """Lines of figures by the definition of another project: each rate with its counts, and the ceiling beside it."""
+    lines = [f"{'as ' + figures['matching']:28} {'this':>10} {'ceiling':>10}"]
+    for rate, (part, whole) in figures["counts"].items():
+        shown = f"{_amount(part)} of {_amount(whole)}"
+        lines.append(f"  {rate:26} {_text(figures[rate], 5):>10} {_text(figures['ceiling'][rate], 5):>10}  {shown}")
+    lines.append(figures["limits_text"])
+    return [*lines, *_all_bins({key: figures[key] for key in ("pt", "eta") if key in figures}, TRACK_COLUMNS)]
+
+
+def _amount(count: float) -> str:
+    """A number of particles or tracks, or a sum of shares."""
+    return f"{count:,.0f}" if count == round(count) else f"{count:,.3f}"
 
 
 def _numbers(scores: Mapping[str, Any]) -> list[str]:
@@ -116,8 +159,9 @@ def _numbers(scores: Mapping[str, Any]) -> list[str]:
 
 def _beside(scores: Mapping[str, Any], ceiling: Mapping[str, Any]) -> list[str]:
     """Lines of single numbers, with those of a perfect network beside them."""
-    single = {name: value for name, value in scores.items() if not isinstance(value, list | Mapping)}
-    return [f"  {name:26} {_text(value, 5):>10} {_text(ceiling.get(name), 5):>10}" for name, value in single.items()]
+    single = {name: value for name, value in scores.items() if not isinstance(value, list | Mapping | str)}
+    shown = [name for name in single if not name.startswith(OF_OTHERS)]
+    return [f"  {name:26} {_text(single[name], 5):>10} {_text(ceiling.get(name), 5):>10}" for name in shown]
 
 
 def _text(value: float | None, digits: int) -> str:

@@ -10,6 +10,7 @@ from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.files import check_writable, next_folder, plain, refuse_used
 from archioptrx.search.setup import check_trackers
 from archioptrx.search.single import choose, train
+from archioptrx.tasks.metrics import OF_OTHERS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(plain({"model": str(folder), **metrics}), indent=1, ensure_ascii=False))
     else:
         print("on test events:")
+        asked = {goal.metric for goal in choice.experiment.objective.goals}
         for name, spread in metrics["test"].items():
+            if name.startswith(OF_OTHERS) and name not in asked:
+                continue
             mean = spread["mean"]
             print(f"  {name:26} {mean:,}" if isinstance(mean, int) else f"  {name:26} {mean:.5f}")
         print(f"\nevaluate   archioptrx evaluate {folder}")

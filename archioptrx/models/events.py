@@ -96,6 +96,15 @@ def events_for(model: TrainedModel, path: str | None, warn: Callable[[str], None
     return ModelData(splits.test, splits.whole_test, splits.test_metadata or model.metadata)
 
 
+def events_data(model: TrainedModel, path: str | None) -> DataDescription:
+    """Description of the events that `events_for` gives."""
+    provenance = model.provenance
+    data = provenance.data.made_by(model.metadata)
+    if path is not None:
+        return data.at(str(Path(path).expanduser()))
+    return provenance.data if provenance.test is None else data.at(provenance.test, "test")
+
+
 def cautions(task: Task, splits: Splits, metadata: Metadata) -> list[str]:
     """Warnings of scores that mean less than they seem to: by the split, and by validation and test events."""
     parts = (("validation", splits.validation, metadata), ("test", splits.test, splits.test_metadata or metadata))

@@ -49,8 +49,11 @@ RESERVED = (
     *("matching", "pt", "eta", "parameters", "latency", "seconds_per_epoch"),
 )
 """Names beside those of metrics: numbers of tasks, data and costs."""
+OF_OTHERS = ("acts_", "acorn_", "gnn_tracking_")
+"""Beginnings of the names of metrics by other projects' definitions, which texts show only where they are asked for."""
 _ROWS = "archioptrx.tasks.classification_metrics"
 _TRACKS = "archioptrx.tasks.tracks.metrics"
+_NAMED = "archioptrx.tasks.tracks.named_metrics"
 
 Compute = TypeVar("Compute", bound=Callable[..., Any])
 
@@ -134,6 +137,10 @@ METRICS: Registry[Metric] = Registry(
         **dict.fromkeys(("track_efficiency", "track_efficiency_physics"), _TRACKS),
         **dict.fromkeys(("track_fake_rate", "track_duplicate_rate", "track_completeness", "trackml_score"), _TRACKS),
         **dict.fromkeys(("colliderml_efficiency", "colliderml_fake_rate", "colliderml_duplicate_rate"), _TRACKS),
+        **dict.fromkeys(("acts_efficiency", "acts_fake_rate", "acts_duplicate_rate", "acts_completeness"), _NAMED),
+        **dict.fromkeys(("acorn_efficiency", "acorn_fake_rate", "acorn_duplicate_rate"), _NAMED),
+        **dict.fromkeys(("gnn_tracking_double_majority", "gnn_tracking_lhc", "gnn_tracking_perfect"), _NAMED),
+        "gnn_tracking_fake_rate": _NAMED,
     },
 )
 

@@ -45,8 +45,13 @@ FIRST = "event000000000"
 """Name of the only event of a run of Acts."""
 
 
-def pyacts_version() -> str:
+def pyacts_version(place: str = "data source fatras") -> str:
     """Version of pyacts.
+
+    Parameters
+    ----------
+    place
+        What needs it, the start of a message.
 
     Raises
     ------
@@ -57,7 +62,7 @@ def pyacts_version() -> str:
         return version(PACKAGE)
     except PackageNotFoundError as error:
         allowed = 'pip install "archioptrx[acts]"'
-        raise InputError(f"data source fatras: needs pyacts, which isn't installed; allowed: {allowed}") from error
+        raise InputError(f"{place}: needs pyacts, which isn't installed; allowed: {allowed}") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from archioptrx.core.config import finish
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.models.model_folder import TrainedModel
+from archioptrx.report.comparison.acts_tracks import FurtherTracks
 from archioptrx.report.comparison.bootstrap import Ints, Replicates, over_seeds, replicate, resamples
 from archioptrx.report.comparison.decisions import Pair, compare_decisions, marked
 from archioptrx.report.comparison.events import ModelEvents, row_order
@@ -26,10 +27,10 @@ from archioptrx.report.comparison.result import ComparedModel, Comparison, Numbe
 from archioptrx.report.comparison.statistics import (
     GraphStatistic,
     RowStatistic,
-    TrackStatistic,
     by_rows,
     judging_metrics,
 )
+from archioptrx.report.comparison.track_judging import BIN, TrackJudging, time_replicates, track_replicates
 from archioptrx.report.comparison.units import EVENTS, Units, events_of, scored_graphs, units_of
 from archioptrx.runs.statistics import holm
 from archioptrx.tasks.binary import BinaryClassification
@@ -39,6 +40,8 @@ from archioptrx.tasks.options.meaning import differing_losses, differing_meaning
 from archioptrx.tasks.options.registry import objective_metrics
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
+from archioptrx.tasks.tracks.figures import limits_text
+from archioptrx.tasks.tracks.metrics import Selection
 from archioptrx.tasks.tracks.scores import events_of_task, signal_selection
 from archioptrx.training.fit import predict
 from archioptrx.training.measure import latencies
@@ -120,7 +123,14 @@ def _device() -> torch.device:
 
 
 def compare_answers(
-    groups: Sequence[Sequence[ModelAnswers]], origin: str, notes: Sequence[str], number: int | None, seed: int
+    groups: Sequence[Sequence[ModelAnswers]],
+    origin: str,
+    notes: Sequence[str],
+    number: int | None,
+    seed: int,
+    judging: TrackJudging | None = None,
+    others: Sequence[FurtherTracks] = (),
+    seconds: Sequence[Sequence[float] | None] = (),
 ) -> Comparison:
     """Compare the outputs of all models.
 
@@ -132,7 +142,14 @@ def compare_answers(
         Texts for the reader; see `Comparison`.
     number
         Number of resamples; None: `FEW` or `MANY`.
+    judging
+        Definition and limits for tracks; None: those of the signal.
+    others
+        Tracks of algorithms that are no networks.
+    seconds
+        Time of each entry for each event, where it is measured.
     """
+    judging = judging or TrackJudging()
     runs = [group[0] for group in groups]
     first = runs[0]
     apart = _different_losses(runs)
@@ -145,13 +162,32 @@ def compare_answers(
     draws = resamples(units.number, number, seed) if units.number else np.zeros((0, 0), np.int64)
     replicates = [
         _over_seeds(
-            [_replicates(run, statistic, units, draws) for run, statistic in zip(group, of_group, strict=True)],
+            [
+                _replicates(run, statistic, units, draws, judging)
+                for run, statistic in zip(group, of_group, strict=True)
+            ],
             number,
             seed + place,
         )
         for place, (group, of_group) in enumerate(zip(groups, statistics, strict=True), 1)
     ]
-    entries = _entries(runs, [{name: values[name] for name in values if name not in apart} for values in replicates])
+    of_events = draws if units.kind == EVENTS else np.zeros((0, 0), np.int64)
+    for values, of_model in zip(replicates, seconds, strict=False):
+        values |= {} if of_model is None else time_replicates(of_model, of_events)
+    replicates = [{name: values[name] for name in values if name not in apart} for values in replicates]
+    models = _entries(runs, replicates)
+    signal = signal_selection(first.view.graphs, first.view.metadata.options)
+    further = [
+        _further(
+            other,
+            track_replicates(other.events, signal, judging, first.model.task.name, of_events, _scales(first))
+            | time_replicates(other.seconds, of_events),
+            replicates[0],
+            models[0],
+        )
+        for other in others
+    ]
+    entries = _marked([*models, *further])
     rows = first.decided[2] if first.rows else None
     extra = [] if units.number else ["there are too few events for intervals"]
     if units.kind not in ("", EVENTS) and any(name.startswith("track") for name in entries[0].metrics):
@@ -163,6 +199,7 @@ def compare_answers(
     ]
     if apart:
         extra.append(f"the models were trained with different options of the task, so {', '.join(apart)} says nothing")
+    extra += [note for other in others for note in other.notes]
     several = [entry.name for entry in entries if entry.seeds > 1]
     extra += [f"{name}: decisions, curves and costs are those of its first training" for name in several]
     return Comparison(
@@ -178,6 +215,7 @@ def compare_answers(
         pairs=_pairs(runs),
         device=_device().type,
         notes=(*notes, *extra),
+        judging=_judging_text(judging, signal, first),
         curves=_curves(runs),
         display=_display(runs),
     )
@@ -213,7 +251,7 @@ def _statistic(run: ModelAnswers, units: Units) -> RowStatistic | GraphStatistic
 
 
 def _replicates(
-    run: ModelAnswers, statistic: RowStatistic | GraphStatistic, units: Units, draws: Ints
+    run: ModelAnswers, statistic: RowStatistic | GraphStatistic, units: Units, draws: Ints, judging: TrackJudging
 ) -> dict[str, Replicates]:
     """Metrics of a model in all resamples; of one with other graphs only where events are drawn."""
     task, graphs = run.model.task, run.view.graphs
@@ -223,7 +261,7 @@ def _replicates(
         batches = [batch_graphs([graph]) for graph in graphs]
         whole = judging_metrics(task.scores(run.outputs, batches, cut=run.cut))
         replicates["loss"] = replace(replicates["loss"], value=whole["loss"])
-    return replicates | _tracks(run, draws if units.kind == EVENTS else np.zeros((0, 0), np.int64))
+    return replicates | _tracks(run, draws if units.kind == EVENTS else np.zeros((0, 0), np.int64), judging)
 
 
 def _over_seeds(trainings: Sequence[Mapping[str, Replicates]], number: int, seed: int) -> dict[str, Replicates]:
@@ -239,17 +277,25 @@ def _scales(run: ModelAnswers) -> dict[str, str]:
     return dict.fromkeys(metrics.losses, LOG) | dict.fromkeys(metrics.shares, LOG_ODDS)
 
 
-def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
+def _tracks(run: ModelAnswers, draws: Ints, judging: TrackJudging) -> dict[str, Replicates]:
     """Metrics of the tracks, where the task builds tracks and the data have the particle of each hit."""
     task, graphs = run.model.task, run.view.graphs
     events = events_of_task(task, run.outputs, graphs, run.view.whole)
     if not events:
         return {}
-    statistic = TrackStatistic(events, signal_selection(graphs, run.view.metadata.options), task.name)
-    return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64), _scales(run))
+    signal = signal_selection(graphs, run.view.metadata.options)
+    return track_replicates(events, signal, judging, task.name, draws, _scales(run))
 
 
-def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Replicates]]) -> tuple[ComparedModel, ...]:
+def _judging_text(judging: TrackJudging, signal: Selection, first: ModelAnswers) -> str:
+    """Definition and limits in words, as in `evaluate`."""
+    if judging.definition is None:
+        return ""
+    events = events_of_task(first.model.task, first.outputs, first.view.graphs, first.view.whole)
+    return f"{judging.definition.label}: {limits_text(judging.within(signal, events))}"
+
+
+def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Replicates]]) -> list[ComparedModel]:
     device = _device()
     models = [run.model.model for run in runs]
     largest = [batch_graphs([max(run.view.graphs, key=lambda graph: graph.num_edges)]).to(device) for run in runs]
@@ -272,11 +318,43 @@ def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Rep
                 epochs=loaded.model.provenance.training.get("epochs"),
                 train_seconds=loaded.model.metrics.get("train_seconds"),
                 cut=run.cut,
-                metrics={name: _number(value) for name, value in replicates_of_model.items()},
+                metrics=_metrics(replicates_of_model),
                 differences=differences,
+                bins=_bins(replicates_of_model),
             )
         )
-    return _marked(entries)
+    return entries
+
+
+def _further(
+    other: FurtherTracks, replicates: Mapping[str, Replicates], first: Mapping[str, Replicates], model: ComparedModel
+) -> ComparedModel:
+    """Entry of an algorithm that is no network, beside the first model."""
+    return ComparedModel(
+        name=other.name,
+        place=other.place,
+        trained=False,
+        seeds=1,
+        task=model.task,
+        fingerprint="",
+        parameters=None,
+        latency=None,
+        memory=None,
+        epochs=None,
+        train_seconds=None,
+        cut=None,
+        metrics=_metrics(replicates),
+        differences=_differences(replicates, first),
+        bins=_bins(replicates),
+    )
+
+
+def _metrics(replicates: Mapping[str, Replicates]) -> dict[str, Number]:
+    return {name: _number(value) for name, value in replicates.items() if not name.startswith(BIN)}
+
+
+def _bins(replicates: Mapping[str, Replicates]) -> dict[str, Number]:
+    return {name.removeprefix(BIN): _number(value) for name, value in replicates.items() if name.startswith(BIN)}
 
 
 def _number(replicates: Replicates) -> Number:
@@ -289,7 +367,7 @@ def _differences(replicates: Mapping[str, Replicates], first: Mapping[str, Repli
     """Differences from the first model, with their p values."""
     differences = {}
     for name in replicates:
-        if name in first:
+        if name in first and not name.startswith(BIN):
             apart = replicates[name].minus(first[name])
             spread = apart.spread
             p = None if spread is None or apart.value is None else spread.p(apart.value)

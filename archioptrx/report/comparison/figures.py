@@ -21,7 +21,7 @@ NARROW = {"l": 8, "r": 16, "t": 28, "b": 48}
 COSTS: Mapping[str, Callable[[ComparedModel], float | None]] = {
     "parameters": lambda entry: entry.parameters,
     "latency (ms)": lambda entry: entry.latency,
-    "memory (MiB)": lambda entry: entry.memory / 2**20,
+    "memory (MiB)": lambda entry: None if entry.memory is None else entry.memory / 2**20,
 }
 
 
@@ -58,6 +58,30 @@ def interval_figure(comparison: Comparison, names: Sequence[str]) -> tuple[go.Fi
         margin=NARROW,
     )
     return figure, views
+
+
+def bin_figure(comparison: Comparison, names: Sequence[str], title: str) -> go.Figure:
+    """Efficiency of the tracks of each entry, with intervals, over bins of one quantity."""
+    labels = [name.partition(" ")[2] for name in names]
+    traces = []
+    for place, entry in enumerate(comparison.entries):
+        base = _forest_data(labels, [entry.bins.get(name) for name in names])
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": hover_text(entry.name),
+                "marker": {"color": colour(place), "size": 8},
+                "line": {"color": colour(place), "width": 1},
+                "x": base["y"],
+                "y": base["x"],
+                "error_y": base["error_x"],
+                "text": base["text"],
+                "hovertemplate": f"{hover_text(entry.name)}<br>%{{x}}<br>%{{text}}<extra></extra>",
+            }
+        )
+    axes = {"xaxis": {"type": "category", "title": {"text": title}}, "yaxis": {"title": {"text": "efficiency"}}}
+    return figure_of(traces, showlegend=True, **axes)
 
 
 def difference_figure(comparison: Comparison, names: Sequence[str]) -> go.Figure:
@@ -236,9 +260,12 @@ def _lines(shown: Display, which: Any) -> dict[str, list[float | None]]:
 
 def score_over_cost(comparison: Comparison, name: str) -> tuple[go.Figure, list[View]]:
     """Figure of a metric with its interval over parameters, latency or memory."""
-    costs = [cost for cost, get in COSTS.items() if all(get(entry) for entry in comparison.entries)]
+    networks = [entry for entry in comparison.entries if entry.network]
+    costs = [cost for cost, get in COSTS.items() if all(get(entry) for entry in networks)]
     traces = []
     for place, entry in enumerate(comparison.entries):
+        if not entry.network:
+            continue
         number = entry.metrics[name]
         base = _forest_data([entry.name], [number])
         traces.append(
@@ -256,7 +283,7 @@ def score_over_cost(comparison: Comparison, name: str) -> tuple[go.Figure, list[
         View(
             "Cost",
             cost,
-            [{"x": [COSTS[cost](entry)]} for entry in comparison.entries],
+            [{"x": [COSTS[cost](entry)]} for entry in networks],
             {"xaxis": {"title": {"text": cost}}},
         )
         for cost in costs

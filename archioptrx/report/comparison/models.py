@@ -79,16 +79,18 @@ class ArchitectureTraining:
     seeds: int = SEEDS
 
 
-def read_models(names: Sequence[str]) -> list[Trainings | Architecture]:
-    """Read the models, and the architectures that have no weights yet.
+def read_models(names: Sequence[str], others: Sequence[str] = ()) -> list[Trainings | Architecture]:
+    """Read the models, and the architectures that have no weights yet; `others` are no models, but stand beside them.
 
     Raises
     ------
     InputError
         There are fewer than two, one is named twice, or one can't be read; one line for each fault.
     """
-    faults = [] if len(names) > 1 else [f"compare: {len(names)} given; allowed: at least two models or architectures"]
-    faults += [f"{name}: stands twice; allowed: each once" for name in _twice(names)]
+    given = len(names) + len(others)
+    faults = [] if given > 1 else [f"compare: {given} given; allowed: at least two models or architectures"]
+    twice = [*_twice(names), *(name for place, name in enumerate(others) if name in others[:place])]
+    faults += [f"{name}: stands twice; allowed: each once" for name in twice]
     models: list[Trainings | Architecture] = []
     for name in names:
         try:

@@ -12,6 +12,7 @@ from archioptrx.report.comparison import figures
 from archioptrx.report.comparison.result import Comparison, Number, names_of
 from archioptrx.report.comparison.text import (
     COSTS,
+    QUANTITIES,
     change_lines,
     change_text,
     comparison_head,
@@ -33,6 +34,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     title = " · ".join(entry.name for entry in comparison.entries)
     sections = (
         numbers_section(comparison),
+        tracks_section(comparison),
         metrics_section(comparison),
         changes_section(comparison),
         curves_section(comparison),
@@ -92,6 +94,31 @@ def _cell(number: Number | None, units: int, sign: str = "") -> Cell:
     return Cell(fragment("interval.html", value=shown, interval=interval), shown_number.value)
 
 
+def tracks_section(comparison: Comparison) -> Section | None:
+    """Section with efficiencies of tracks in bins of pT and |η|; None where no definition of tracks is chosen."""
+    names = list(dict.fromkeys(name for entry in comparison.entries for name in entry.bins))
+    if not names:
+        return None
+    parts = []
+    for quantity, title in QUANTITIES.items():
+        of_quantity = [name for name in names if name.startswith(f"{quantity} ")]
+        rows: list[list[str | Cell]] = [
+            [name.removeprefix(f"{quantity} "), *(_cell(entry.bins.get(name)) for entry in comparison.entries)]
+            for name in of_quantity
+        ]
+        if rows:
+            chart = figures.bin_figure(comparison, of_quantity, title)
+            label = f"efficiency of the tracks of {len(comparison.entries)} entries over {title}"
+            parts.append(figure(f"{quantity}-bins", chart, label, 380))
+            parts.append(
+                table(f"{quantity}-table", [title, *(entry.title for entry in comparison.entries)], rows, left=[0])
+            )
+    basis = f"Bars are intervals ({interval_head(comparison)})." if comparison.resamples else ""
+    return Section(
+        "tracks", "Efficiency of tracks", _joined(parts), f"Counted as {comparison.judging}. {basis}".strip()
+    )
+
+
 def metrics_section(comparison: Comparison) -> Section:
     """Section with forest plots of the values and of the differences."""
     names = [
@@ -131,8 +158,9 @@ def changes_section(comparison: Comparison) -> Section | None:
         130 + 60 * len(pairs),
     )
     body = fragment("changes.html", chart=chart, lines=change_lines(comparison))
-    cuts = sorted({entry.cut for entry in comparison.entries})
-    own = ", ".join(f"{entry.name} {cut_text(entry.cut)}" for entry in comparison.entries)
+    of_entries = {entry.name: entry.cut for entry in comparison.entries if entry.cut is not None}
+    cuts = sorted(set(of_entries.values()))
+    own = ", ".join(f"{name} {cut_text(cut)}" for name, cut in of_entries.items())
     at = f"at a probability of {cut_text(cuts[0])}" if len(cuts) == 1 else f"each at its own cut ({own})"
     return Section(
         "changes",

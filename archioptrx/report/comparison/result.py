@@ -62,9 +62,9 @@ class ComparedModel:
         Trainings that its metrics are means over; with one, the intervals hold for these weights on other events, with
         several for other events and other trainings.
     task, fingerprint
-        Name of the task; fingerprint of the architecture.
+        Name of the task; fingerprint of the architecture, empty for an algorithm that is no network.
     parameters
-        Number of trained numbers.
+        Number of trained numbers; None, as other costs, for an algorithm that is no network.
     latency
         ms of a forward pass on the largest graph, the fastest of some; None: not measured.
     memory
@@ -72,11 +72,13 @@ class ComparedModel:
     epochs, train_seconds
         Epochs and seconds of its training, where recorded.
     cut
-        Probability from which it accepts.
+        Probability from which it accepts; None: it has none.
     metrics
         Metrics by name.
     differences
         Differences of the metrics from the first model, in the same resamples; empty for the first.
+    bins
+        Efficiencies of its tracks in bins of pT and |η| by their names, as `pt 1 … 2`, where a definition is chosen.
     """
 
     name: str
@@ -85,14 +87,20 @@ class ComparedModel:
     seeds: int
     task: str
     fingerprint: str
-    parameters: int
+    parameters: int | None
     latency: float | None
-    memory: int
+    memory: int | None
     epochs: int | None
     train_seconds: float | None
-    cut: float
+    cut: float | None
     metrics: Mapping[str, Number]
     differences: Mapping[str, Number]
+    bins: Mapping[str, Number] = field(default_factory=dict)
+
+    @property
+    def network(self) -> bool:
+        """Whether it is a network, not another algorithm."""
+        return self.parameters is not None
 
     @property
     def title(self) -> str:
@@ -123,6 +131,8 @@ class Comparison:
         Device on which latency and memory were measured.
     notes
         Further remarks for the reader.
+    judging
+        Definition of the figures of tracks and their limits, in words; empty: none is chosen.
     curves, display
         Data for the page: ROC and purity over efficiency of each model; one event. Not part of the JSON.
     """
@@ -139,6 +149,7 @@ class Comparison:
     pairs: tuple[Pair, ...]
     device: str
     notes: tuple[str, ...] = ()
+    judging: str = ""
     curves: Mapping[str, Curves] = field(default_factory=dict, repr=False, compare=False)
     display: Display | None = field(default=None, repr=False, compare=False)
 
@@ -151,10 +162,12 @@ class Comparison:
     def meaning(self) -> str:
         """Statement on the subject of the intervals: weights, or architectures."""
         several = [entry.title for entry in self.entries if entry.seeds > 1]
-        single = [entry.name for entry in self.entries if entry.seeds == 1]
+        single = [entry.name for entry in self.entries if entry.seeds == 1 and entry.network]
+        others = [entry.name for entry in self.entries if not entry.network]
         texts = [f"{'; '.join(several)}: the architecture, with other seeds and on other events"] if several else []
         # A training with another seed differs as well: of 15 pairs of trainings of one network 13 are apart in AUC.
         texts += [f"{', '.join(single)}: these weights, on other events"] if single else []
+        texts += [f"{', '.join(others)}: this algorithm, on other events"] if others else []
         return "intervals are about " + "; ".join(texts)
 
     @property
@@ -187,7 +200,11 @@ class Comparison:
             "level": 0.95,
             "meaning": self.meaning if self.resamples else None,
             "caution": self.caution or None,
-            "models": [{**asdict(entry), "cut_logit": logit(entry.cut)} for entry in self.entries],
+            "judging": self.judging or None,
+            "models": [
+                {**asdict(entry), "cut_logit": None if entry.cut is None else logit(entry.cut)}
+                for entry in self.entries
+            ],
             "pairs": [{**asdict(pair), "net": pair.net} for pair in self.pairs],
             "notes": list(self.notes),
         }

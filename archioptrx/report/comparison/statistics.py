@@ -14,9 +14,17 @@ from archioptrx.report.comparison.bootstrap import Ints, Numbers
 from archioptrx.report.comparison.units import Units
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.classification_metrics import FIXED_CUT, Bools, ClassifiedRows, Floats, Ranking, logit
-from archioptrx.tasks.metrics import TRACKS, metrics_of
+from archioptrx.tasks.metrics import OF_OTHERS, TRACKS, metrics_of
 from archioptrx.tasks.task import Task
-from archioptrx.tasks.tracks.metrics import Counts, EventTracks, FoundTracks, Selection, ratio
+from archioptrx.tasks.tracks.metrics import (
+    Counts,
+    CountTracks,
+    EventTracks,
+    FoundTracks,
+    Selection,
+    added,
+    ratio,
+)
 
 FACTS = ("cut", "cut_logit", "true_fraction", "edges", "triplets", "pairs", "graphs", "tracks", "particles", "hits")
 """Metrics that describe the data, not the model: they are not compared."""
@@ -216,7 +224,7 @@ def judging_metrics(metrics: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 class TrackStatistic:
-    """Metrics of tracks, as ratios of sums of the counts of each event."""
+    """Metrics of tracks, as ratios of sums of the counts of each event; not those of other projects' definitions."""
 
     def __init__(self, events: Sequence[EventTracks], selection: Selection, task: str = "") -> None:
         self.events, self.selection = events, selection
@@ -234,7 +242,14 @@ class TrackStatistic:
         )
         self.names = [(name, rate) for name, rates in single[0].counts.items() for rate in rates]
         self.names += [("", rate) for rate in single[0].benchmark]
-        self._metrics = metrics_of(task, TRACKS)
+        self._metrics = [metric for metric in metrics_of(task, TRACKS) if not metric.name.startswith(OF_OTHERS)]
+        self._counted: dict[CountTracks, list[Counts]] = {}
+
+    def counted(self, count: CountTracks) -> list[Counts]:
+        """Result of a function that counts tracks, for each event; counted once."""
+        if count not in self._counted:
+            self._counted[count] = [count(event, self.selection) for event in self.events]
+        return self._counted[count]
 
     def __call__(self, weights: Ints) -> Numbers:
         """Ratios of the sums over events."""
@@ -293,6 +308,16 @@ class DrawnTracks(FoundTracks):
     def benchmark(self) -> Counts:
         """Numerator and denominator of each rate of ColliderML's benchmark."""
         return self._rates[""]
+
+    def sums(self, count: CountTracks) -> Counts:
+        """Numerators and denominators that a function counts in the drawn events, added up."""
+        weighed = zip(self._statistic.counted(count), self._weights.tolist(), strict=True)
+        return added(
+            [
+                {rate: (times * part, times * whole) for rate, (part, whole) in counts.items()}
+                for counts, times in weighed
+            ]
+        )
 
     @cached_property
     def score(self) -> tuple[float, int]:

@@ -18,6 +18,12 @@ COSTS: tuple[tuple[str, Callable[[ComparedModel], float | None], Callable[[float
     ("epochs", lambda entry: entry.epochs, lambda value: f"{value:.0f}"),
     ("training", lambda entry: entry.train_seconds, lambda value: duration_text(value)),
 )
+QUANTITIES = {"pt": "pT [GeV]", "eta": "|η|"}
+"""Quantities of the bins of efficiencies, and their titles."""
+SECONDS_LINE = (
+    "seconds per event: from measurements to tracks (networks: graph building, forward pass, track finding) on one "
+    "thread of this processor, without waiting"
+)
 RATIOS = ("parameters", "latency", "memory")
 
 
@@ -26,6 +32,8 @@ def comparison_text(comparison: Comparison, width: int = WIDTH) -> str:
     lines = [comparison_head(comparison), ""]
     lines += [two_models_text(comparison)] if len(comparison.entries) == 2 else several_models_text(comparison, width)
     lines += ["", *legend(comparison)]
+    if comparison.judging:
+        lines += ["", *bin_lines(comparison, width)]
     if comparison.pairs:
         lines += ["", *change_lines(comparison)]
     lines += [f"note: {note}" for note in comparison.notes]
@@ -114,6 +122,29 @@ def two_models_text(comparison: Comparison) -> str:
     return plain_text(table)
 
 
+def bin_lines(comparison: Comparison, width: int) -> list[str]:
+    """Tables of the efficiencies of tracks in bins, below a line on how they are counted."""
+    lines = [f"tracks as {comparison.judging}"]
+    cell = 17 + GAP
+    fit = max(1, (width - 12) // cell)
+    for quantity, title in QUANTITIES.items():
+        names = dict.fromkeys(name for entry in comparison.entries for name in entry.bins)
+        of_quantity = [name for name in names if name.startswith(f"{quantity} ")]
+        for first in range(0, len(comparison.entries) if of_quantity else 0, fit):
+            block = comparison.entries[first : first + fit]
+            table = _table([entry.title for entry in block], title)
+            for name in of_quantity:
+                cells = [_bin_cell(entry.bins.get(name, Number(None))) for entry in block]
+                table.add_row(name.removeprefix(f"{quantity} "), *cells)
+            lines += ["", plain_text(table)]
+    return lines
+
+
+def _bin_cell(number: Number) -> str:
+    """Efficiency with its interval on one line."""
+    return f"{value_text(number.value, 3)} {interval_text(number, 3)}".strip()
+
+
 def ratio_text(name: str, value: float | None, first: float | None) -> str:
     """Multiple of the first model's cost; empty for costs that are no ratio."""
     return f"× {value / first:.2f}" if name in RATIOS and value is not None and first else ""
@@ -166,6 +197,7 @@ def legend(comparison: Comparison) -> list[str]:
         f"95 %: bootstrap (the same {comparison.resamples:,} resamples for all models) and Student's t of "
         f"{comparison.units} {comparison.unit}",
         comparison.meaning,
+        *([SECONDS_LINE] if any("seconds_per_event" in entry.metrics for entry in comparison.entries) else []),
         *([comparison.caution] if comparison.caution else []),
         costs,
     ]

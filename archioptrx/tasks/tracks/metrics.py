@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -105,6 +105,8 @@ class Selection:
         Least number of hits of a particle, and of a track. The TrackML score knows no such limit.
     signal_hits
         Least number of hits of a particle in the whole event, in the graphs or not.
+    track_hits
+        Least number of hits of a track; None: `min_hits`.
     """
 
     pt_min: float = 0.0
@@ -112,6 +114,12 @@ class Selection:
     vr_max: float = math.inf
     min_hits: int = 3
     signal_hits: int = 0
+    track_hits: int | None = None
+
+    @property
+    def least_of_tracks(self) -> int:
+        """Least number of hits of a track."""
+        return self.min_hits if self.track_hits is None else self.track_hits
 
     @staticmethod
     def of_signal(options: Mapping[str, Any]) -> Selection:
@@ -247,7 +255,7 @@ def track_metrics(
     """
     tracks = FoundTracks(events, selection or Selection())
     result: dict[str, Any] = {metric.name: metric.value(tracks) for metric in metrics_of(task, TRACKS)}
-    least, sides = tracks.selection.min_hits, tracks.sides
+    least, sides = tracks.selection.least_of_tracks, tracks.sides
     result |= {
         "tracks": int((tracks.matched.size >= least).sum()),
         "particles": int(sides["technical"].sum()),
@@ -293,7 +301,7 @@ class FoundTracks:
     @cached_property
     def counts(self) -> dict[str, Counts]:
         """Numerator and denominator of each rate under each matching; those of several events add up."""
-        return {name: _counts(self.matched, name, self.sides, self.selection.min_hits) for name in MATCHINGS}
+        return {name: _counts(self.matched, name, self.sides, self.selection.least_of_tracks) for name in MATCHINGS}
 
     @cached_property
     def matching(self) -> dict[str, dict[str, float | None]]:
@@ -310,7 +318,36 @@ class FoundTracks:
     def benchmark(self) -> Counts:
         """Numerator and denominator of each rate of ColliderML's benchmark; those of several events add up."""
         counts = [benchmark_counts(event.labels, event.particle, event.hits) for event in self.events]
-        return {rate: (sum(c[rate][0] for c in counts), sum(c[rate][1] for c in counts)) for rate in BENCHMARK}
+        return added(counts) or dict.fromkeys(BENCHMARK, (0.0, 0.0))
+
+    def sums(self, count: CountTracks) -> Counts:
+        """Numerators and denominators that a function counts in each event, added up; empty without events.
+
+        The function is a constant, such as a `Definition`: what it counted in an event isn't counted again.
+        """
+        if count not in self._counted:
+            self._counted[count] = added([count(event, self.selection) for event in self.events])
+        return self._counted[count]
+
+    @cached_property
+    def _counted(self) -> dict[CountTracks, Counts]:
+        return {}
+
+
+CountTracks = Callable[[EventTracks, Selection], Counts]
+"""Function that counts the tracks of one event: numerator and denominator of each rate."""
+
+
+def added(counts: Sequence[Counts]) -> Counts:
+    """Sums of the numerators and denominators of several events, by the rate.
+
+    >>> added([{"a": (1, 2)}, {"a": (0, 3)}])
+    {'a': (1, 5)}
+    """
+    return {
+        rate: (sum(parts[rate][0] for parts in counts), sum(parts[rate][1] for parts in counts))
+        for rate in (counts[0] if len(counts) else ())
+    }
 
 
 @metric("track_efficiency", of=TRACKS)

@@ -1,0 +1,167 @@
+"""`archioptrx compare MODEL acts:ckf`: networks beside Acts' own track finding, by the real pyacts."""
+
+import json
+
+import numpy as np
+import pytest
+from test_track_definitions import ANY
+
+from archioptrx.commands import compare, data, train
+from archioptrx.core.errors import InputError
+from archioptrx.data.simulation import fatras
+from archioptrx.data.simulation.acts_chain import run_chain
+from archioptrx.data.sources import load_dataset
+from archioptrx.data.sources.acts import ACTS_FILES
+from archioptrx.data.sources.event_files import find_events
+from archioptrx.report.comparison.acts_tracks import _read, found_by_acts
+from archioptrx.tasks.tracks.definitions import Definition
+
+pytest.importorskip("acts")
+CUTS = ("--layers", "all", "--slope-max", "0.001", "--z0-max", "250", "--overlaps", "drop")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two models, of simulated events and of their graphs on disk; CSV files of seven other events."""
+    place = tmp_path_factory.mktemp("acts")
+    simulation = ("--events", "6", "--particles", "25", "--seed", "3", *CUTS)
+    assert data.main(["fatras", *simulation, "--output", str(place / "graphs")]) == 0
+    cuts = "layers: all, slope_max: 0.001, z0_max: 250, overlaps: drop"
+    simulated = f"data={{source: fatras, events: 6, particles: 25, seed: 3, {cuts}}}"
+    common = ("--epochs", "1", "--output")
+    assert train.main(["message_passing", "--set", simulated, *common, str(place / "m")]) == 0
+    assert train.main(["message_passing", "--data", str(place / "graphs"), *common, str(place / "stored")]) == 0
+    load_dataset({"source": "fatras", "events": 7, "particles": 25, "seed": 8, "csv": str(place / "csv")})
+    return place
+
+
+@pytest.fixture(scope="module")
+def compared(folder):
+    """Output of a comparison on the files, as text and as JSON, and its page."""
+    names = [str(folder / "m"), "acts:ckf", "acts:truth", "--data", str(folder / "csv"), "--resamples", "100"]
+    results = []
+    for extra in (["--json", "--matching", "acts:single", "--pt-min", "0.6"], ["--html", str(folder / "page.html")]):
+        file = folder / "output"
+        with file.open("w") as stream, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stdout", stream)
+            assert compare.main([*names, *extra]) == 0
+        results.append(file.read_text())
+    return json.loads(results[0]), results[1], (folder / "page.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def events(folder):
+    return [_read(files) for files in find_events(folder / "csv", ACTS_FILES)]
+
+
+def test_acts_stands_beside_the_network(compared):
+    content = compared[0]
+    network, ckf, truth = content["models"]
+    assert [entry["name"] for entry in content["models"]] == ["m", "acts:ckf", "acts:truth"]
+    assert content["unit"] == "events" and content["units"] == 7
+    assert ckf["metrics"]["acts:single_efficiency"]["value"] > 0.99
+    assert ckf["metrics"]["acts:single_fake_rate"]["value"] < 0.02
+    assert truth["metrics"]["acts:single_completeness"]["value"] > 0.99
+    assert network["metrics"]["acts:single_completeness"]["low"] is not None
+    apart = ckf["differences"]["acts:single_completeness"]
+    values = [entry["metrics"]["acts:single_completeness"]["value"] for entry in (network, ckf)]
+    assert apart["value"] == pytest.approx(values[1] - values[0]) and apart["low"] > 0
+    for entry in content["models"]:
+        assert entry["metrics"]["seconds_per_event"]["value"] > 0
+        assert entry["metrics"]["seconds_per_event"]["low"] is not None
+    assert ckf["parameters"] is ckf["memory"] is ckf["cut"] is None
+    assert ckf["place"] == f"pyacts {fatras.pyacts_version()}"
+    assert content["judging"] == "acts:single: particles: pT ≥ 0.6 GeV, 7 hits or more; tracks: 1 hit or more"
+
+
+def test_bins_add_up(compared, events):
+    """Particles of the bins, counted in the files, weigh their efficiencies to that of all."""
+    pt = np.concatenate([event.event.pt[_hits(event) >= 7] for event in events])
+    counts = np.histogram(pt[pt >= 0.6], [0.5, 1, 1.5, 2, 3, 5, np.inf])[0]
+    for entry in compared[0]["models"]:
+        rows = {name: number["value"] for name, number in entry["bins"].items() if name.startswith("pt")}
+        assert len(rows) == len(counts)
+        mean = np.average(list(rows.values()), weights=counts)
+        assert mean == pytest.approx(entry["metrics"]["acts:single_efficiency"]["value"])
+
+
+def _hits(event):
+    return np.array([(event.event.pid == particle).sum() for particle in event.event.particle_id])
+
+
+def test_for_reading(compared):
+    _, text, page = compared
+    rows = {line[:18].strip(): line for line in text.splitlines()}
+    assert text.index("acts efficiency") < text.index("tracks as acts:double: particles: pT ≥ 1 GeV, 7 hits or more")
+    assert "seconds per event" in rows and "parameters" in rows
+    assert {"1 … 1.5", "5 … ∞", "0.5 … 1"} <= {line.partition("  ")[0] for line in text.splitlines()}
+    assert "acts:ckf, acts:truth: this algorithm, on other events" in text
+    assert "Efficiency of tracks" in page and "acts:truth" in page and "pt-bins" in page
+
+
+def test_tracks_do_not_depend_on_the_order_of_measurements(events):
+    event = events[0]
+    count = len(event.event.hit_id)
+    order = np.random.default_rng(0).permutation(count)
+    mixed = {key: values[order] for key, values in event.measurements.items() if len(values) == count}
+    mixed |= {key: event.measurements[key][:0] for key in ("hit", "particle")}
+    (first,), (second,) = (run_chain("ckf", 2.0, [arrays]) for arrays in (event.measurements, mixed))
+    tracks = [{frozenset(hits[found.track == k].tolist()) for k in range(found.track.max() + 1)}
+              for found, hits in ((first, first.hit), (second, order[second.hit]))]  # fmt: skip
+    assert tracks[0] == tracks[1] and len(tracks[0]) > 10
+
+
+def test_a_hit_of_several_tracks_counts_for_the_longest(events):
+    found = found_by_acts("acts:truth", events[:1], 2.0)
+    counted = Definition.named("acts").outcome(found.events[0], ANY).counts
+    assert counted["efficiency"][0] > 20 and found.seconds[0] > 0
+    assert found.notes == (
+        "acts:truth: finds tracks of all hits of an event, also of those that the cuts of graphs remove",
+    )
+
+
+@pytest.mark.parametrize("name", ["m", "stored"])
+def test_events_are_simulated_again_from_their_seed(folder, capsys, name):
+    """The test event of the model: of a simulation, and of graphs on disk that were built of one."""
+    capsys.readouterr()
+    assert compare.main([str(folder / name), "acts:ckf", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["events"] == 1
+    assert content["models"][1]["metrics"]["acts_efficiency"]["value"] == 1.0
+    timed = content["models"][0]["metrics"]["seconds_per_event"]["value"]
+    assert timed > content["models"][1]["metrics"]["seconds_per_event"]["value"] / 100
+
+
+def refused(capsys, *arguments):
+    capsys.readouterr()
+    assert compare.main([*map(str, arguments)]) == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_faults(folder, capsys, tmp_path, monkeypatch):
+    model = folder / "m"
+    assert refused(capsys, model, "acts:kf") == (
+        "acts:kf: no algorithm of Acts here; allowed: acts:ckf, acts:truth (did you mean acts:ckf?)"
+    )
+    assert refused(capsys, "acts:ckf", model) == (
+        "acts:ckf: stands first; allowed: after a model, whose events it gets"
+    )
+    assert refused(capsys, model, "acts:ckf", "acts:ckf") == "acts:ckf: stands twice; allowed: each once"
+    toy = tmp_path / "toy"
+    assert train.main(["message_passing", "--set", "data.num_samples=30", "--epochs", "1", "--output", str(toy)]) == 0
+    assert refused(capsys, toy, "acts:ckf") == (
+        "acts: needs measurements of Acts, and these events are of toy; "
+        "allowed: --data PATH of CSV files of Acts, or a model that was trained on events of fatras or acts"
+    )
+    monkeypatch.setattr(fatras, "PACKAGE", "pyacts-that-nobody-has")
+    assert refused(capsys, model, "acts:ckf") == (
+        'acts:ckf: needs pyacts, which isn\'t installed; allowed: pip install "archioptrx[acts]"'
+    )
+
+
+def test_an_error_of_acts_is_one_line(events):
+    arrays = {**events[0].measurements, "variance": np.zeros((1, 2))}
+    with pytest.raises(InputError) as error:
+        run_chain("ckf", 2.0, [arrays])
+    assert str(error.value).startswith("acts:ckf: Acts ends with an error (")
+    assert len(error.value.faults) == 1
