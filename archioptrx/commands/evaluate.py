@@ -87,14 +87,14 @@ def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **options: Any) 
 
     The ceiling are those of a network that answers every question of the task as the truth does.
     """
-    from archioptrx.tasks.tracks.scores import track_numbers, track_scores
+    from archioptrx.tasks.tracks.ceiling import ceiling
+    from archioptrx.tasks.tracks.scores import track_scores
 
     task, selection, whole = options["task"], options["selection"], options["whole"]
     scores = track_scores(task, outputs, graphs, selection, bins=True, whole=whole)
     if not scores:
         return {}
-    perfect = [task.perfect(graph) for graph in graphs]
-    return {"tracks": scores, "ceiling": track_numbers(task, perfect, graphs, selection, whole)}
+    return {"tracks": scores, "ceiling": ceiling(task, graphs, selection, whole)}
 
 
 def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
@@ -103,7 +103,9 @@ def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
     lines += _all_bins(scores, BIN_COLUMNS)
     if isinstance(tracks := scores.get("tracks"), Mapping):  # a task may have a number of that name
         lines += ["", f"{'tracks':28} {'this':>10} {'ceiling':>10}", *_beside(tracks, scores.get("ceiling", {}))]
-        lines += ["ceiling: with the true answer for every edge, hit or triplet of these graphs"]
+        broken = scores.get("ceiling", {}).get("broken_chains")
+        pieces = "" if broken is None else f"; true edges leave {broken:,} particles in pieces"
+        lines += [f"ceiling: with the true answer for every edge, hit or triplet of these graphs{pieces}"]
         lines += ["", *_table("matching", tracks["matching"].items(), RATES)]
         lines += _all_bins(tracks, TRACK_COLUMNS)
     return "\n".join(lines)

@@ -1,16 +1,18 @@
 """Completion of tracks by geometry, after a track finder: hits that no edge brought to their track.
 
 Edges join neighbouring layers. So no path holds a particle's second hit in a layer, where modules overlap; a path ends
-where a layer has no hit, or where a cut removed the edge. Three steps bring these hits back. A hit is in one track at most.
+where a layer has no hit, or where a cut removed the edge. Three steps bring these hits back. A hit is in one track at
+most.
 
 `attach`
-    Overlaps: a hit near a track's hit goes to the track if it lies on the helix through that hit and its two neighbours.
-    A track that mostly lies so beside a longer one, as when both hits of each overlap have edges, is dissolved in it.
+    Overlaps: a hit near a track's hit goes to the track if it lies on the helix through that hit and its neighbours. A
+    track that mostly lies so beside a longer one, as when both hits of each overlap have edges, is dissolved in it.
 `merge`
     Two tracks become one if the helix through the first and the last hit of the inner one and the last hit of the outer
     one passes the others.
 `extend`
-    The helix through the last three hits of a track leads on, in both directions, to the nearest free hit in its window.
+    The helix through the last three hits of a track leads on, in both directions, to the nearest free hit in its
+    window.
 
 Windows have the widths of `helix.Resolution` and of multiple scattering, times `WINDOW`.
 """
@@ -185,7 +187,7 @@ def _parts_ahead(tracks: Tracks, step: int) -> Ints:
     inner, outer = (one, other) if step > 0 else (other, one)
     distance = np.linalg.norm(pos, axis=1)
     apart = (inner != outer) & (distance[tracks.inner[outer]] > distance[tracks.outer[inner]])
-    return inner[apart] * len(tracks) + outer[apart]
+    return np.asarray(inner[apart] * len(tracks) + outer[apart])
 
 
 def _mean_pull(tracks: Tracks, inner: Ints, outer: Ints, resolution: Resolution) -> Floats:
@@ -256,14 +258,11 @@ def _widths(helix: Helix, pos: Floats, resolution: Resolution) -> tuple[Floats, 
     distance = np.linalg.norm(pos - end, axis=1)
     lever = distance / np.linalg.norm(end - first, axis=1)
     scattered = SCATTERING * distance * (1 + lever) / helix.radius
-    across, along = (
-        np.hypot(of(pos), of(end) * (1 + 2 * lever)) for of in (resolution.across, resolution.along)
-    )
+    across, along = (np.hypot(of(pos), of(end) * (1 + 2 * lever)) for of in (resolution.across, resolution.along))
     return np.hypot(across, scattered), np.hypot(along, 1.5 * scattered)
 
 
 def _first_of(group: Ints, value: Floats) -> Ints:
     """Place of the smallest value of each group; of equal ones the first. Shapes: [K], [K] -> [groups]."""
     order = np.lexsort((value, group))
-    best: Ints = order[starts(group[order])]
-    return best
+    return np.asarray(order[starts(group[order])])

@@ -21,11 +21,11 @@ RADII = (200.0, 700.0)
 """Radii between pixels, short strips and long strips in TrackML's detector, mm."""
 ACROSS = (0.012, 0.03, 0.5)
 ALONG = (0.12, 0.9, 6.0)
-"""Usual distance of a hit from the helix through hits nearby, across in x-y and along z, in mm, in these three: measured in
-TrackML's event 1 and in events of Acts' Fatras."""
+"""Usual distance of a hit from the helix through hits nearby, across in x-y and along z, in mm, in these three:
+measured in TrackML's event 1 and in events of Acts' Fatras."""
 SCATTERING = 3.2
-"""Radius of a track times the angle by which a layer scatters it, mm: Highland's formula for 2 % of a radiation length in
-2 T. Angle and curvature are both proportional to 1 / pT, so that no momentum is needed."""
+"""Radius of a track times the angle by which a layer scatters it, mm: Highland's formula for 2 % of a radiation length
+in 2 T. Angle and curvature are both proportional to 1 / pT, so that no momentum is needed."""
 STRAIGHT = 1e7
 """Largest radius of a circle, mm. A straight track of 1 m is off by 0.01 mm; beyond, angles lose their digits."""
 
@@ -52,7 +52,7 @@ class Resolution:
 
 
 def _zone(pos: Floats) -> Ints:
-    return np.searchsorted(RADII, np.hypot(pos[:, 0], pos[:, 1]), side="right")
+    return np.asarray(np.searchsorted(RADII, np.hypot(pos[:, 0], pos[:, 1]), side="right"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ class Tracks:
     @cached_property
     def of_hit(self) -> Ints:
         """Number of the track of each hit of the graph, -1 for none. Shapes: -> [N]."""
-        number = np.full(len(self.labels), -1)
+        number = np.full(len(self.labels), -1, dtype=np.int64)
         number[self.hit] = self.track
         return number
 
@@ -113,7 +113,7 @@ class Tracks:
     @property
     def outer(self) -> Ints:
         """Last hit of each track. Shapes: -> [T]."""
-        return self.hit[self.first + self.size - 1]
+        return self.hit[np.asarray(self.first + self.size - 1)]
 
     def next_place(self, place: Ints, step: int, apart: float) -> Ints:
         """Nearest place along the track that is `apart` mm or more away; -1 where there is none.
@@ -140,7 +140,7 @@ class Tracks:
         return result
 
     def _distance(self, one: Ints, other: Ints) -> Floats:
-        return np.linalg.norm(self.pos[self.hit[one]] - self.pos[self.hit[other]], axis=1)
+        return np.asarray(np.linalg.norm(self.pos[self.hit[one]] - self.pos[self.hit[other]], axis=1))
 
 
 class Helix:
@@ -149,7 +149,8 @@ class Helix:
     Parameters
     ----------
     knots : [K, 3, 3]
-        x, y, z of three hits of each helix in mm, along the track in either direction. z is linear between the outer two.
+        x, y, z of three hits of each helix in mm, along the track in either direction. z is linear between the outer
+        two.
 
     Attributes
     ----------
@@ -174,7 +175,8 @@ class Helix:
             [two[:, 1] * squares[0] - one[:, 1] * squares[1], one[:, 0] * squares[1] - two[:, 0] * squares[0]], axis=1
         )
         offset /= 2 * cross[:, None]
-        self.centre, self.radius = knots[:, 0, :2] + offset, np.hypot(*offset.T)
+        # Hits of one place in x-y give no circle: any finite one, from which all others are far.
+        self.centre, self.radius = knots[:, 0, :2] + offset, np.maximum(np.hypot(*offset.T), 1.0)
         self._begin = self._angle(knots[:, 0])
         self._turn = np.where(_wrapped(self._angle(knots[:, 2]) - self._begin) < 0, -1.0, 1.0)
         length = np.maximum(self.arc(knots[:, 2]), 1e-6)
@@ -186,7 +188,7 @@ class Helix:
 
     def arc(self, pos: Floats) -> Floats:
         """Signed arc length in the x-y plane from the first knot on, mm. Shapes: [K, 3] -> [K]."""
-        return self._turn * self.radius * _wrapped(self._angle(pos) - self._begin)
+        return np.asarray(self._turn * self.radius * _wrapped(self._angle(pos) - self._begin))
 
     def deviation(self, pos: Floats, anchor: Floats) -> tuple[Floats, Floats]:
         """Distance of a point from each helix: in the x-y plane, and in z if the helix passes the anchor.
@@ -205,7 +207,7 @@ class Helix:
         return np.stack([x, y, self.knots[:, 2, 2, None] + self.cot[:, None] * step], axis=2)
 
     def _angle(self, pos: Floats) -> Floats:
-        return np.arctan2(pos[:, 1] - self.centre[:, 1], pos[:, 0] - self.centre[:, 0])
+        return np.asarray(np.arctan2(pos[:, 1] - self.centre[:, 1], pos[:, 0] - self.centre[:, 0]))
 
 
 def _wrapped(angle: Floats) -> Floats:
