@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="tracks: fewer hits make no particle or track that counts (default: 3)",
     )
+    new.add_argument("--tracks", metavar="YAML", help="tracks: other rules of finding them, '{chi2_max: 5}'")
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -63,11 +64,13 @@ def run(args: argparse.Namespace) -> int:
     from archioptrx.core.files import plain
     from archioptrx.models.events import events_for
     from archioptrx.models.model_folder import load_model
+    from archioptrx.models.track_finding import with_tracks
     from archioptrx.models.working_point import chosen_cut
     from archioptrx.tasks.tracks.scores import signal_selection
     from archioptrx.training.fit import evaluate_model
 
     model = load_model(args.model)
+    with_tracks(model.task, args.tracks)
     graphs, whole, metadata = events_for(model, args.data)
     signal = signal_selection(graphs, metadata.options)
     limits = {"pt_min": args.pt_min, "min_hits": args.min_hits}

@@ -22,8 +22,9 @@ def ceiling(task: Task, graphs: Sequence[HitGraph], selection: Selection, whole:
 
     Returns
     -------
-    The result of `track_metrics` with bins, without `matching`; and `broken_chains`: particles of the graphs with `min_hits` hits or more that true
-    edges don't join to one piece; of sectors, each part of a particle is one. Not for line graphs.
+    The result of `track_metrics` with bins, without `matching`; and `broken_chains`: particles of the graphs with
+    `min_hits` hits or more that true edges don't join to one piece; of sectors, each part of a particle is one. The
+    latter not for line graphs.
     """
     perfect = [task.perfect(graph) for graph in graphs]
     scores = track_scores(task, perfect, graphs, selection, bins=True, whole=whole)

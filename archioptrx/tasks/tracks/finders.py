@@ -62,7 +62,7 @@ def find_tracks(
     find = TRACK_FINDERS.get(options.method)
 
     def search(cut: float, free: Bools) -> Ints:
-        kept = free[edge_index].all(axis=0)
+        kept = free[edge_index[0]] & free[edge_index[1]]
         with TRACK_FINDERS.guarded(options.method):
             labels = find(edge_index[:, kept], scores[kept], hits, cut=cut, min_hits=min_hits, **dict(options.further))
         return _checked(labels, hits, options.method)
@@ -92,7 +92,8 @@ def find_tracks_by_triplets(
         find, further = TRIPLET_FINDERS.get(options.method), dict(options.further)
 
         def search(cut: float, free: Bools) -> Ints:
-            kept = free[edge_index].all(axis=0)[triplet_index].all(axis=0)
+            of_free = free[edge_index[0]] & free[edge_index[1]]
+            kept = of_free[triplet_index[0]] & of_free[triplet_index[1]]
             with TRIPLET_FINDERS.guarded(options.method):
                 labels = find(
                     triplet_index[:, kept],
@@ -128,7 +129,7 @@ def _refined(search: Callable[[float, Bools], Ints], hits: int, options: TrackOp
         return with_good_fit(labels, pos, resolution, options.chi2_max, options.min_hits)
 
     if options.chi2_max:
-        labels: Ints = np.full(hits, -1, dtype=np.int64)
+        labels = np.full(hits, -1, dtype=np.int64)
         # The best tracks are found first: their hits confuse no later pass, which looks at worse scores.
         for cut in (*(cut for cut in FIRST_CUTS if cut > options.cut), options.cut):
             free: Bools = np.less(labels, 0)

@@ -53,7 +53,9 @@ def fit_tracks(tracks: Tracks, resolution: Resolution) -> HelixFit:
     circle, across, share = _least_squares(track, count, [ones, x, x**2 + y**2], y, errors)
     arc = _arc(x, y, circle[track])
     rise = np.abs(chord[:, 2]) / np.maximum(np.hypot(chord[:, 0], chord[:, 1]), 1e-9)
-    errors = np.hypot(np.hypot(resolution.along(pos), rise[track] * resolution.across(pos)), 1.5 * scattered)
+    # A change of the polar angle moves z by the length over its squared sine.
+    scattered *= 1.5 * (1 + rise[track] ** 2) ** 0.25
+    errors = np.hypot(np.hypot(resolution.along(pos), rise[track] * resolution.across(pos)), scattered)
     _, along, share_along = _least_squares(track, count, [ones, arc], pos[:, 2] - middle[track, 2], errors)
     freedom = np.maximum(2 * tracks.size - UNKNOWNS, 1)
     chi2 = np.bincount(track, across**2 + along**2, count) / freedom
