@@ -38,7 +38,7 @@ WINDOW = 4.0
 OVERLAP_WINDOW = 5.0
 WORST = 8.0
 """Largest mean of the squared pulls of two parts of a track."""
-LARGEST = 10.0
+LARGEST = 30.0
 """Largest product of the two expected distances in a window, mm²: larger ones hold hits of others."""
 STEPS = {"extend": (10.0, 15.0), "merge": (20.0, 40.0)}
 """Distance of points on a helix, and radius around them in which hits are looked for, mm."""

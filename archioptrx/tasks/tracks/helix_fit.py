@@ -45,10 +45,9 @@ def fit_tracks(tracks: Tracks, resolution: Resolution) -> HelixFit:
     length = np.linalg.norm(chord, axis=1)[track]
     ones = np.ones(len(x))
     errors = resolution.across(pos)
-    # The first fit, without scattering, gives the curvature, and that the scattering.
-    circle = _least_squares(track, count, [ones, x, x**2 + y**2], y, errors)[0]
-    curvature = 2 * circle[:, 2] / np.sqrt(np.maximum(1 + circle[:, 1] ** 2 - 4 * circle[:, 0] * circle[:, 2], 1e-9))
-    scattered = LEFT * SCATTERING * np.abs(curvature)[track] * length
+    # The first fit gives the curvature, and that the scattering: hits alike, or one wrong pixel hit bends all.
+    circle = _least_squares(track, count, [ones, x, x**2 + y**2], y, ones)[0]
+    scattered = LEFT * SCATTERING * np.abs(_curvature(circle))[track] * length
     errors = np.hypot(errors, scattered)
     circle, across, share = _least_squares(track, count, [ones, x, x**2 + y**2], y, errors)
     arc = _arc(x, y, circle[track])
@@ -94,13 +93,20 @@ def _turned(pos: Floats, axis: Floats) -> tuple[Floats, Floats]:
     return pos[:, 0] * cosine + pos[:, 1] * sine, pos[:, 1] * cosine - pos[:, 0] * sine
 
 
+def _curvature(circle: Floats) -> Floats:
+    """Signed curvature of circles a + b·x + c·(x² + y²) - y = 0. Shapes: [K, 3] -> [K], 1/mm."""
+    constant, slope, bend = circle.T
+    return np.asarray(2 * bend / np.sqrt(np.maximum(1 + slope**2 - 4 * constant * bend, 1e-9)))
+
+
 def _arc(x: Floats, y: Floats, circle: Floats) -> Floats:
     """Arc length from x = 0 on, along circles a + b·x + c·(x² + y²) - y = 0. Shapes: [M], [M], [M, 3] -> [M]."""
-    start, slope, bend = circle.T
+    constant, slope, bend = circle.T
+    start = 2 * constant / (1 + np.sqrt(np.maximum(1 - 4 * constant * bend, 0)))  # y at x = 0
     steep = slope / np.maximum(1 - 2 * bend * start, 1e-3)
     norm = np.hypot(1, steep)
     along, aside = (x + steep * (y - start)) / norm, (y - start - steep * x) / norm
-    curvature = 2 * bend / norm
+    curvature = _curvature(circle)
     safe = np.where(np.abs(curvature) < 1e-9, 1e-9, curvature)
     return np.asarray(np.arctan2(safe * along, 1 - safe * aside) / safe)
 
