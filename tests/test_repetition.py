@@ -43,14 +43,14 @@ def again(run: Path, number: int, output: Path, capsys: pytest.CaptureFixture[st
 
 def same(run: Path, number: int, model: Path) -> bool:
     """Whether scores and weights of a model folder are those of the trial, to the last bit."""
-    row = next(row for row in lines(run / "trials.jsonl") if row["proposal"] == number)
+    row = next(row for row in RunFolder(run).last_rows() if row["proposal"] == number)
     curve = [line["score"] for line in lines(model / "epochs.jsonl")]
     digest = weights_digest(torch.load(model / "weights.pt", weights_only=True))
     return curve == row["curve"] and digest == row["weights_digest"]
 
 
 def test_every_trial_of_a_search_is_repeated(pruned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = lines(pruned / "trials.jsonl")
+    rows = RunFolder(pruned).last_rows()
     assert {row["status"] for row in rows} == {"finished", "pruned"}
     for row in rows:
         number = row["proposal"]
@@ -72,10 +72,15 @@ def test_a_trial_that_a_worker_of_ray_trained_is_repeated_here(
 
         run_on_ray(work, data, experiment.resources)
 
-    experiment = small(budget__trials=2, retrain__seeds=1, keep__weights=2)
+    # By this seed trials 1 and 2 are the best after an epoch: they pause, and go on in a worker that has run another.
+    asha = {"name": "asha", "type": "promotion", "reduction_factor": 4}
+    more = {"scheduler": asha, "training__epochs": 4, "retrain": {"top": 1, "seeds": 1, "epochs": 1}}
+    experiment = small(seed=4, budget__trials=5, **more, keep__weights=3)
     searched(tmp_path / "run", experiment, on_ray)
-    assert RunFolder(tmp_path / "run").kept() == [0, 1]
-    for number in (0, 1):
+    rows = RunFolder(tmp_path / "run").ended()
+    assert {row["proposal"] for row in rows if row["epochs"] == 4} == {1, 2}
+    assert any("parts" in row for row in rows)
+    for number in (1, 2, 3):
         assert again(tmp_path / "run", number, tmp_path / f"model{number}", capsys)[0] == 0
         assert same(tmp_path / "run", number, tmp_path / f"model{number}")
         curve = RunFolder(tmp_path / "run").curves()[number]
@@ -106,7 +111,7 @@ def test_what_else_can_differ_is_named(pruned: Path, tmp_path: Path, capsys: pyt
     environment = json.loads((run / "environment.json").read_text())
     environment["versions"]["torch"], environment["data"]["fingerprint"] = "1.0", "of other data"
     write_atomically(run / "environment.json", json.dumps(environment))
-    rows = lines(run / "trials.jsonl")
+    rows = RunFolder(run).last_rows()
     rows[0] |= {"device": "cuda", "weights_digest": "0" * 16, "curve": [0.25, *rows[0]["curve"][1:]]}
     (run / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     _, printed = again(run, rows[0]["proposal"], tmp_path / "model", capsys)

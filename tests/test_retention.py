@@ -71,7 +71,7 @@ def test_what_is_kept_under_asha_with_a_cost_in_the_score(tmp_path: Path) -> Non
     more: dict[str, Any] = {"scheduler": {"name": "asha"}, "training__epochs": 3, "objective": cost}
     searched(tmp_path / "run", small(**more, budget__trials=8, keep__weights=3))
     run = RunFolder(tmp_path / "run")
-    rows = {row["proposal"]: row for row in run.trials.read()}
+    rows = {row["proposal"]: row for row in run.last_rows()}
     assert run.kept() == best(run.path, 3)
     for number in run.kept():
         assert weights_digest(torch.load(run.weights(number), weights_only=True)) == rows[number]["weights_digest"]
@@ -145,7 +145,7 @@ def test_at_any_moment_the_best_are_there(
             assert number not in folder.kept()
             retention.store(row, b"w" if sends else None)
         rows.append(row)
-        retention.displaced()
+        retention.displaced(row)
         ranked = sorted((r for r in rows if r["score"] is not None), key=lambda r: (-r["score"], r["proposal"]))
         expected = {r["proposal"] for r in (ranked if count is None else ranked[:count])}
         assert set(folder.kept()) == expected
@@ -168,8 +168,9 @@ def test_a_trial_costs_the_same_after_many_others(tmp_path: Path, keep: Keep) ->
     retention = Retention(RunFolder(tmp_path), keep)
 
     def trial(number: int) -> None:
-        retention.store({"proposal": number, "score": float(number), "status": "finished"}, b"w")
-        retention.displaced()
+        row = {"proposal": number, "score": float(number), "status": "finished"}
+        retention.store(row, b"w")
+        retention.displaced(row)
 
     costs = [calls_of(partial(trial, number)) for number in range(200)]
     assert costs[199] <= costs[10] + 2 and costs[10] > 0  # a temporary name may be taken

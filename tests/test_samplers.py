@@ -163,6 +163,24 @@ def test_equal_outcomes_of_one_architecture_are_all_remembered(name):
     assert [observation.key for observation in sampler.inner.memory.observations] == [small.key, large.key]
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_the_last_observation_of_a_trial_that_had_paused_counts(several):
+    def score(value):
+        return (value, 1 - value) if several else value
+
+    evolution, gp = (make_sampler(name, words, 0) for name in ("evolution", "gp"))
+    first, second, third = (evolution.propose() for _ in range(3))
+    for sampler in (evolution, gp):
+        for word, value in ((first, 0.9), (second, 0.8), (third, 0.1)):
+            sampler.observe(word, score(value), 1)
+        sampler.observe(third, score(0.7), 6)
+    members = [member.key for member in evolution.inner._members()]
+    assert members[0] == third.key and sorted(members) == sorted([first.key, second.key, third.key])
+    assert gp.inner._outcomes() == [(score(0.9), 1), (score(0.8), 1), (score(0.7), 6), (score(0.7), 6)]
+    gp.observe(third, None, 7)
+    assert gp.inner._outcomes()[2] == (None, 7), "it failed when it went on"
+
+
 @pytest.mark.parametrize("name", ["evolution", "gp", "controller"])
 def test_a_refused_duplicate_is_told_and_is_no_news(name):
     sampler = make_sampler(name, words, 0)

@@ -24,7 +24,7 @@ from archioptrx.search.loop import Trials
 from archioptrx.search.retrain import SeedSpread, choose_winner
 from archioptrx.search.rules import trial_seed
 from archioptrx.search.run import check_events, load_events, new_run, rules_of
-from archioptrx.search.schedule import Asha, Fifo
+from archioptrx.search.schedule import Fifo, StoppingAsha
 from archioptrx.search.setup import Specs, prepare
 from archioptrx.tasks import make_task
 from archioptrx.training.settings import Training
@@ -321,6 +321,19 @@ def test_epochs_without_a_step_are_refused_before_the_search(tmp_path: Path) -> 
     assert not lines(tmp_path / "run" / "trials.jsonl")
 
 
+def test_trainings_that_are_no_whole_pass_are_refused_before_the_search(tmp_path: Path) -> None:
+    space = yaml.safe_load((Path(__file__).parents[1] / "search_spaces" / "small.yaml").read_text())
+    space["hyperparameters"]["epochs"] = {"choice": [2, 4]}
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(space))
+    experiment = small(
+        training={"epochs": 4, "epochs_per_pass": 3}, retrain={"epochs": 2}, search_space=str(tmp_path / "space.yaml")
+    )
+    with pytest.raises(InputError) as caught:
+        prepare(experiment)
+    rule = "is 2; allowed: at least training.epochs_per_pass, 3, or some graphs are never used"
+    assert list(caught.value.faults) == [f"retrain.epochs: {rule}", f"hyperparameters.epochs: {rule}"]
+
+
 def test_the_last_line_goes_on_with_a_search(tmp_path: Path) -> None:
     """More trials where their number ended it; as it is where the time did, which a resume has again."""
     experiment = small(budget__trials=2, training__epochs=1)
@@ -347,28 +360,32 @@ def test_a_changed_search_space_file_does_not_change_a_run(tmp_path: Path, whole
     assert results(tmp_path / "run") == results(whole)
 
 
-def test_asha_lets_the_best_third_go_on() -> None:
-    asha = Asha(grace=1, factor=3.0)
+def test_stopping_asha_lets_the_best_third_go_on() -> None:
+    asha = StoppingAsha(grace=1, factor=3.0)
     assert not asha.prunes(0, 1, 0.5)
     assert asha.prunes(1, 1, 0.4)
     assert not asha.prunes(2, 1, 0.6)
     assert not asha.prunes(2, 2, 0.1), "epoch 2 is no rung"
     assert not asha.prunes(2, 3, 0.2), "the best score so far counts: 0.6"
     assert asha.prunes(3, 1, 0.55) is False, "second of four: the best third, rounded up"
+    assert asha.pauses(20) == () and asha.promoted() is None
 
 
-def test_asha_remembers_the_trials_of_before() -> None:
-    fresh, resumed = Asha(), Asha()
+def test_stopping_asha_remembers_the_trials_of_before() -> None:
+    fresh, resumed = StoppingAsha(), StoppingAsha()
     resumed.remember(0, [0.9, 0.9, 0.95])
     assert not fresh.prunes(1, 1, 0.5)
     assert resumed.prunes(1, 1, 0.5)
 
 
-def test_asha_prunes_in_a_search_and_never_at_the_last_epoch(tmp_path: Path) -> None:
-    searched(tmp_path / "run", small(scheduler={"name": "asha"}, budget__trials=8, training__epochs=3))
+def test_stopping_asha_prunes_in_a_search_and_never_at_the_last_epoch(tmp_path: Path) -> None:
+    stopping = {"name": "asha", "type": "stopping"}
+    searched(tmp_path / "run", small(scheduler=stopping, budget__trials=8, training__epochs=3))
     rows = lines(tmp_path / "run" / "trials.jsonl")
     assert {row["status"] for row in rows} == {"finished", "pruned"}
+    assert len(rows) == 8
     assert all(row["epochs"] == (3 if row["status"] == "finished" else 1) for row in rows)
+    assert not (tmp_path / "run" / "paused").exists()
 
 
 def test_rungs_after_a_resume_are_those_of_before_where_trials_differ_in_epochs(tmp_path: Path) -> None:
@@ -379,7 +396,7 @@ def test_rungs_after_a_resume_are_those_of_before_where_trials_differ_in_epochs(
     options = {"search_space": str(tmp_path / "space.yaml"), "scheduler": asha, "budget__trials": 10, "seed": 1}
     experiment = small(**options, data__num_samples=12, retrain={"top": 1, "seeds": 1, "epochs": 1})
     searched(tmp_path / "whole", experiment)
-    rows = lines(tmp_path / "whole" / "trials.jsonl")
+    rows = RunFolder(tmp_path / "whole").last_rows()
     assert {row["epochs"] for row in rows if row["status"] == "finished"} == {1, 3}
     for after in (8, 12):
         with pytest.raises(Crash):

@@ -21,7 +21,7 @@ from archioptrx.search.final_report import final_text
 from archioptrx.search.loop import Trials
 from archioptrx.search.pareto import retrained_text, spreads
 from archioptrx.search.run import check_events, load_events, new_run, rules_of
-from archioptrx.search.schedule import Asha, Fifo
+from archioptrx.search.schedule import Fifo, StoppingAsha
 from archioptrx.search.setup import Specs, prepare
 from archioptrx.training.trial import messages
 
@@ -76,8 +76,9 @@ def test_a_search_with_pruning_goes_on_from_what_its_rungs_were(tmp_path: Path) 
     before = lines(tmp_path / "run" / "trials.jsonl")
     searched(tmp_path / "run", experiment)
     searched(tmp_path / "whole", experiment)
-    rows = lines(tmp_path / "run" / "trials.jsonl")
-    assert rows[: len(before)] == before and len(rows) == 8
+    assert lines(tmp_path / "run" / "trials.jsonl")[: len(before)] == before
+    rows = RunFolder(tmp_path / "run").last_rows()
+    assert len(rows) == 8
     assert {row["status"] for row in rows} == {"finished", "pruned"}
     # One trial at a time in this process: the rungs of before make the same decisions.
     assert results(tmp_path / "run") == results(tmp_path / "whole")
@@ -87,7 +88,7 @@ def test_sampler_and_rungs_hear_of_every_goal(tmp_path: Path) -> None:
     experiment = tiny(scheduler={"name": "asha"}, constraints={})
     setup, events = prepare(experiment), load_events(experiment)
     rules = rules_of(setup, events, Specs(experiment, "cpu"), check_events(setup, events), None)
-    listening, rungs = Listening(setup.sampler()), Asha(1, 2.0)
+    listening, rungs = Listening(setup.sampler()), StoppingAsha(1, 2.0)
     with new_run(tmp_path / "run", setup, events).locked() as folder:
         trials = Trials(folder, Listening(setup.sampler()), Fifo(), rules, (), quiet())
         job = trials.next()

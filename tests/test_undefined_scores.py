@@ -17,7 +17,7 @@ from archioptrx.commands import evaluate, inspect, train
 from archioptrx.runs.effects import best_curve_of
 from archioptrx.runs.leaderboard import curve_of
 from archioptrx.runs.run_folder import RunFolder
-from archioptrx.search.schedule import Asha
+from archioptrx.search.schedule import StoppingAsha
 from archioptrx.tasks import make_task
 from archioptrx.tasks.task import TaskObjective
 from archioptrx.training.fit import Fitting
@@ -99,7 +99,7 @@ def test_a_search_with_pruning_dies_and_decides_as_before(tmp_path: Path) -> Non
     searched(tmp_path / "run", pruning)
     searched(tmp_path / "whole", pruning)
     assert results(tmp_path / "run") == results(tmp_path / "whole")
-    rows = RunFolder(tmp_path / "whole").trials.read()
+    rows = RunFolder(tmp_path / "whole").last_rows()
     pruned = [row for row in rows if row["epochs"] < 3]
     assert {row["score"] is None for row in pruned} == {True, False}
     for row in pruned:
@@ -108,15 +108,15 @@ def test_a_search_with_pruning_dies_and_decides_as_before(tmp_path: Path) -> Non
 
 
 def test_with_asha_no_score_counts_as_the_worst() -> None:
-    rungs = Asha(1, 2.0)
+    rungs = StoppingAsha(1, 2.0)
     assert not rungs.prunes(0, 1, 0.1)
     assert rungs.prunes(1, 1, None)
     assert not rungs.prunes(2, 1, 0.2)
-    alone = Asha(1, 2.0)
+    alone = StoppingAsha(1, 2.0)
     assert not alone.prunes(0, 1, None), "none is better"
     assert not alone.prunes(1, 1, 0.1)
     assert not alone.prunes(0, 2, 0.3) and alone.prunes(2, 2, None), "a later epoch has one"
-    goals = Asha(1, 2.0)
+    goals = StoppingAsha(1, 2.0)
     assert not goals.prunes(0, 1, (0.1, -3.0))
     assert goals.prunes(1, 1, None)
 
@@ -125,7 +125,7 @@ def test_asha_remembers_epochs_without_a_score() -> None:
     row = {"curve": [None, 0.4], "curves": [None, [0.4, -3.0]]}
     assert curve_of(row) == [None, (0.4, -3.0)] and curve_of({"curve": [None, 0.4]}) == [None, 0.4]
     assert best_curve_of(row, 0) == [-math.inf, 0.4] and best_curve_of(row, 1) == [-math.inf, -3.0]
-    live, resumed = Asha(1, 2.0), Asha(1, 2.0)
+    live, resumed = StoppingAsha(1, 2.0), StoppingAsha(1, 2.0)
     for epoch, score in enumerate([None, 0.4], 1):
         live.prunes(0, epoch, score)
     resumed.remember(0, [None, 0.4])

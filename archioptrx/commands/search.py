@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
             _check_gpus(args, reopened_study[1])
             return studied(args, *reopened_study, EventsOf())
         folder = RunFolder(args.resume)
-        ended = len(folder.trials.read())
+        ended = len(folder.last_rows())
         if args.trials is not None and 0 < args.trials < ended:
             raise InputError(f"--trials: is {args.trials}, but {ended} trials have ended; allowed: {ended} or more")
         experiment = parse_experiment(folder.document(), folder.place, options, overrides)

@@ -68,7 +68,7 @@ class Schedule:
     Attributes
     ----------
     spans
-        Trials in the order of their start.
+        Trials in the order of their start; one that had paused has a span for each of its parts.
     wall
         Seconds from the first start to the last end, without pauses.
     paused
@@ -91,14 +91,15 @@ def schedule_of(rows: Sequence[Row]) -> Schedule:
     free: list[float] = []  # when each lane becomes free
     paused, first = 0.0, min((row["started"] for row in rows), default=0.0)
     latest = first
-    for row in sorted(rows, key=lambda row: (row["started"], row["proposal"])):
-        if row["started"] - latest > PAUSE:
-            paused += row["started"] - latest
-        start, end = row["started"] - first - paused, row["ended"] - first - paused
+    parts = ((*part, row) for row in rows for part in row.get("parts") or [(row["started"], row["ended"])])
+    for started, ended, row in sorted(parts, key=lambda part: (part[0], part[2]["proposal"])):
+        if started - latest > PAUSE:
+            paused += started - latest
+        start, end = started - first - paused, ended - first - paused
         lane = next((n for n, time in enumerate(free) if time <= start + 1e-6), len(free))
         free[lane : lane + 1] = [end]
         spans.append(Span(row, lane, start, end))
-        latest = max(latest, row["ended"])
+        latest = max(latest, ended)
     return Schedule(spans, max((span.end for span in spans), default=0.0), paused)
 
 

@@ -61,11 +61,14 @@ class Scheduler:
         Epochs that every trial may run.
     reduction_factor
         Number of trials at a rung of which one goes on.
+    type
+        Form of ASHA: `stopping` ends trials; `promotion` pauses them, and lets the best of them go on later.
     """
 
     name: str = "asha"
     grace_epochs: int = 1
     reduction_factor: float = 3.0
+    type: str = "stopping"
 
     @classmethod
     def read(cls, inside: Fields) -> Scheduler:
@@ -74,6 +77,7 @@ class Scheduler:
             inside.take("name", str, "asha", choices=("asha", "fifo")),
             inside.take("grace_epochs", int, 1, minimum=1),
             inside.take("reduction_factor", float, 3.0, minimum=1.1),
+            inside.take("type", str, "stopping", choices=("stopping", "promotion")),
         )
         inside.rest()
         return result

@@ -92,6 +92,12 @@ class Front:
         if scores and not any(dominates(other, scores) for other in self.scores):
             self.scores = [other for other in self.scores if not dominates(scores, other)] + [scores]
 
+    def remove(self, row: Row) -> None:
+        """Leave out a trial that goes on; those that it dominated stay out, since its scores hardly get worse."""
+        scores = tuple(row.get("scores") or ())
+        if scores in self.scores:
+            self.scores.remove(scores)
+
 
 def worth_training_again(rows: Sequence[Any]) -> list[Any]:
     """Rows with a score, best first; with several goals only those in the better half by the first goal.

@@ -10,10 +10,12 @@
 `proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` lists the results that
                           the sampler had got since the line before, so that a replay is exact
 `screen.jsonl`            results of the zero-cost screen: one line per candidate that it scored
-`trials.jsonl`            one line per ended trial, on disk before the sampler gets it
+`trials.jsonl`            one line per ended trial, on disk before the sampler gets it; a trial that had paused and
+                          ends again has a further line, which replaces the one before
 `epochs.jsonl`            one line per epoch of each trial; not synced one by one: a crash of the machine may lose some
 `logs/`                   events of each trial, in words
 `weights/`                weights of the best trials; there before the trial's line
+`paused/`                 states of paused trials, from which they may go on; there before the trial's line
 `latencies.jsonl`         latencies that were measured again, alone, after the trials
 `retrain.jsonl`           one line per ended retraining of the best candidates
 `retrain/`                weights of retrainings, until the winner is known
@@ -48,7 +50,7 @@ from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.latencies import with_latency
 from archioptrx.runs.leaderboard import ranked
 
-WRITTEN = ("weights", "logs", "retrain", "best", "modules", "tensorboard")
+WRITTEN = ("weights", "paused", "logs", "retrain", "best", "modules", "tensorboard")
 """Folders in a run folder in which a search writes and deletes."""
 Number = int | float
 PROPOSAL: dict[str, Types] = {
@@ -267,7 +269,7 @@ class RunFolder:
 
     def latencies_of_networks(self) -> dict[int, float]:
         """Latency in ms of each trial's network, by proposal: measured alone, else during the trial."""
-        measured = ((row["proposal"], row["metrics"].get("latency")) for row in self.trials.read())
+        measured = ((row["proposal"], row["metrics"].get("latency")) for row in self.last_rows())
         return {number: latency for number, latency in measured if latency is not None} | self.latencies()
 
     def ended(self) -> list[dict[str, Any]]:
@@ -280,18 +282,27 @@ class RunFolder:
         """
         return self._corrected(self._proposed_trials(), self.latencies())
 
+    def last_rows(self) -> list[dict[str, Any]]:
+        """The last line of `trials.jsonl` of each trial, in their order."""
+        lines = self.trials.read()
+        last = {row["proposal"]: place for place, row in enumerate(lines)}
+        return [row for place, row in enumerate(lines) if last[row["proposal"]] == place]
+
     def _proposed_trials(self) -> list[dict[str, Any]]:
-        """Lines of `trials.jsonl`. Raises InputError where one stands twice, or isn't in `proposals.jsonl`."""
-        rows, ended = self.trials.read(), set[int]()  # before the proposals: a search may be writing both
+        """The last rows. Raises InputError where one isn't in `proposals.jsonl`, or follows one that had ended."""
+        rows, ended = self.trials.read(), dict[int, dict[str, Any]]()  # before the proposals: a search may write both
         lines = self.proposals.read()
         proposed = {line["proposal"] for line in lines} - {line["proposal"] for line in lines if "refused" in line}
         for number, row in enumerate(rows, 1):
             proposal = row["proposal"]
-            if proposal in ended or proposal not in proposed:
-                fault = "stands twice" if proposal in ended else f"isn't in {self.proposals.path.name}, or was refused"
+            before = ended.pop(proposal, None)
+            if proposal not in proposed:
+                fault = f"isn't in {self.proposals.path.name}, or was refused"
                 raise self._changed(self.trials, number, f"proposal {proposal} {fault}")
-            ended.add(proposal)
-        return rows
+            if before and (before["status"] != "pruned" or row["curve"][: before["epochs"]] != before["curve"]):
+                raise self._changed(self.trials, number, f"proposal {proposal} stands twice")
+            ended[proposal] = row
+        return list(ended.values())
 
     def _changed(self, journal: Journal, line: int, fault: str) -> InputError:
         """Error of a journal that doesn't go together with another one."""

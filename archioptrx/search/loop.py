@@ -5,9 +5,10 @@ in this order, and of no other (lag: `Rules.delay`). So it doesn't depend on whi
 gives the same proposals. With `asha` the sampler receives results as they arrive, which depends on time.
 
 Invariant in both cases: the line of a proposal is in `proposals.jsonl` before its trial starts, and names under
-`observed` the results that were new to the sampler, in order. A resumed search gives a new sampler the same results in
-the same order, draws each proposal again and compares it with its line; so the state of the sampler needs no file of
-its own (`sampler_state` is an optimisation). Trials with a line but without a row are run again.
+`observed` the results that were new to the sampler, in order. A trial that pauses has a result as one that ends, and a
+further one when it pauses again or ends; the sampler receives each of them. A resumed search gives a new sampler the
+same results in the same order, draws each proposal again and compares it with its line; so the state of the sampler
+needs no file of its own (`sampler_state` is an optimisation). Trials with a line but without a row are run again.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers import Sampler
 from archioptrx.sampling.samplers.ranking import REFUSED
 from archioptrx.search.jobs import TrialJob
+from archioptrx.search.pauses import Pauses
 from archioptrx.search.records import Records, trial_name
 from archioptrx.search.rules import Draw, Reference, Rules, Running, SearchListener, make_row, trial_seed
-from archioptrx.search.sampler_state import Keeper, SnapshotError
+from archioptrx.search.sampler_state import Keeper, SnapshotError, next_row
 from archioptrx.search.schedule import Fifo
 
 PATIENCE = 1000
@@ -82,7 +84,10 @@ class Trials:
         self.records = records or Records(folder, Keep())
         self.candidates: dict[int, Candidate] = {}
         self.running: dict[int, Running] = {}
+        self.pauses = Pauses(folder)
         self.rows: dict[int, dict[str, Any]] = {}
+        self._results: dict[int, list[dict[str, Any]]] = {}  # all rows of each trial, the last one is in `rows`
+        self._received: Counter[int] = Counter()  # numbers of those that the sampler has
         self.refusals: Counter[str] = Counter()
         self.no_more_draws = False
         self._known: set[str] = set()
@@ -91,6 +96,7 @@ class Trials:
         self._refused: set[int] = set()
         self._unobserved: list[int] = []
         self._to_rerun: list[dict[str, Any]] = []
+        self._promoted: list[int] = []  # a paused trial that goes on next
         self._next_result = self._next = 0
         self._replay()
 
@@ -98,36 +104,55 @@ class Trials:
 
     @property
     def done(self) -> bool:
-        """Whether the budget is used up, or nothing new can be drawn."""
-        return not self.running and (self._late() or len(self.rows) >= self.rules.trials or self._exhausted())
+        """Whether the budget is used up, or nothing new can be drawn, and no paused trial is to go on."""
+        if self.running:
+            return False
+        return self._late() or (self._closing() and not self._goes_on())
 
     def next(self) -> TrialJob | None:
-        """The next trial, if one may start now."""
-        full = len(self.running) >= self.rules.workers
-        if full or self._late() or len(self.rows) + len(self.running) >= self.rules.trials:
+        """The next trial, if one may start or go on now."""
+        if len(self.running) >= self.rules.workers or self._late():
+            return None
+        if self._goes_on():
+            number, self._promoted = self._promoted[0], []
+            return self._start(self.pauses.lines[number], self.rows[number])
+        if self._begun() >= self.rules.trials:
             return None
         line = self._to_rerun.pop(0) if self._to_rerun else self._propose()
-        if line is None:
-            return None
-        graph = self.candidates[line["proposal"]].graph
-        spec = replace(self.rules.spec(line, graph), **self.records.retention.wanted())
-        self.running[line["proposal"]] = Running(line, spec, time.time())
-        self.records.started(trial_name(line), line, spec)
+        return None if line is None else self._start(line)
+
+    def _start(self, line: dict[str, Any], before: Mapping[str, Any] | None = None) -> TrialJob:
+        """Begin a trial, or go on with one that paused with the row `before`."""
+        number, limit = line["proposal"], self.rules.trial_time
+        spec = self.rules.spec(line, self.candidates[number].graph)
+        state = None if before is None else self.pauses.state(before)
+        spec = replace(
+            spec, **self.records.retention.wanted(), pauses=self.schedule.pauses(line["epochs"]), state=state
+        )
+        self.running[number] = Running(line, spec, time.time(), before)
+        self.records.started(trial_name(line), line, spec, before)
         self.listener.started(line)
-        return TrialJob(str(line["proposal"]), spec, self.rules.trial_time, self.rules.deadline)
+        if before is not None:
+            self.listener.continued(before)
+            limit = None if limit is None else max(0.0, limit - before["seconds"])
+        return TrialJob(str(number), spec, limit, self.rules.deadline)
 
     def message(self, key: str, message: dict[str, Any]) -> bool:
         """Take a message; True: the trial is over."""
         number = int(key)
         running = self.running[number]
         running.weights = message.pop("weights", running.weights)
+        running.state = message.pop("state", None)
         self.records.heard(trial_name(running.line), running.line, message)
         if message["kind"] == "epoch":
             running.reports.append(message)
             self.listener.epoch(number, message)
             # The last epoch, too, counts in its rung: other trials may have more of them. But it ends by itself.
-            pruned = self.schedule.prunes(number, message["epoch"], score_of(message))
-            if message["epoch"] >= running.line["epochs"] or not (pruned or self._late()):
+            pruned = self.schedule.prunes(number, message["epoch"], score_of(message), self._closing())
+            if message["epoch"] >= running.line["epochs"]:
+                self.schedule.drop(number)
+                return False
+            if not (pruned or self._late()):
                 return False
             self._end(number, "pruned", message)
         elif message["kind"] == "refused":
@@ -142,6 +167,24 @@ class Trials:
 
     def _late(self) -> bool:
         return self.rules.deadline is not None and time.monotonic() >= self.rules.deadline
+
+    def _begun(self) -> int:
+        """Number of trials that have begun, ended ones among them."""
+        return len(self.rows) + sum(number not in self.rows for number in self.running)
+
+    def _closing(self) -> bool:
+        """Whether no new trial begins any more."""
+        return self._begun() >= self.rules.trials or self._exhausted()
+
+    def _goes_on(self) -> bool:
+        """Whether a paused trial is to go on, which is `_promoted` then; those whose states are gone never do."""
+        while not self._promoted:
+            number = self.schedule.promoted(self._closing())
+            if number is None:
+                return False
+            if self.pauses.state(self.rows[number]) is not None:
+                self._promoted.append(number)
+        return True
 
     def _exhausted(self) -> bool:
         return self.no_more_draws and not self._to_rerun
@@ -164,8 +207,8 @@ class Trials:
         self.folder.proposals.append(line)
         self._accept(number, candidate)
         if self.keeper:
-            last = len(self.rows) + len(self.running) + 1 >= self.rules.trials
-            self.keeper.proposed(self.sampler, line, self.rows, last)
+            last = self._begun() + 1 >= self.rules.trials
+            self.keeper.proposed(self.sampler, line, self._results, last)
         return line
 
     def _may_propose(self, number: int) -> bool:
@@ -190,10 +233,10 @@ class Trials:
         return observed
 
     def _observe(self, number: int) -> None:
-        if number in self._refused:
+        row = next_row(self._results, number, self._received)
+        if row is None:
             self.sampler.observe(self.candidates[number], *REFUSED)
             return
-        row = self.rows[number]
         self.sampler.observe(self.candidates[number], score_of(row), epochs_compared(row, self.rules.longest))
         self._note_scored(number)
 
@@ -283,8 +326,12 @@ class Trials:
 
     def _stop(self, number: int, message: Mapping[str, Any]) -> None:
         """End a trial whose time is over: with the score it has, else it failed, or is left to a resume."""
-        limit = self.rules.trial_time
-        if any(report["best"] for report in self.running[number].reports):
+        limit, running = self.rules.trial_time, self.running[number]
+        running.state = None
+        if running.before is not None and not running.reports:  # its row and its state stand as they are
+            del self.running[number]
+            self.listener.dropped(number, f"trial {number} is stopped before its next epoch has ended")
+        elif running.before is not None or any(report["best"] for report in running.reports):
             self._end(number, "pruned", message)
         elif limit is None or self._late():
             line = self.running.pop(number).line
@@ -297,14 +344,25 @@ class Trials:
 
     def _end(self, number: int, status: str, message: Mapping[str, Any]) -> None:
         running = self.running.pop(number)
-        row = make_row(running, status, message)
-        self.records.retention.store(row, running.weights)  # before the line: what has a line has its weights
+        row, before = make_row(running, status, message), running.before
+        # Before the line: what has a line has its weights, and what has paused its state.
+        self.records.retention.store(row, running.weights, before)
+        if before is not None:
+            self.pauses.forget(before)
+        if row["status"] == "pruned" and running.state is not None:
+            self.pauses.store(row, running.line, running.state)
         self.folder.trials.append(row)
-        self.rows[number] = row
+        self._take(row)
         self._unobserved.append(number)
-        self.records.retention.displaced()
+        self.records.retention.displaced(row)
+        for left in self.pauses.displaced(row, before):
+            self.schedule.drop(left)
         self.records.ended(row["id"], row, running.line["epochs"])
         self.listener.ended(row)
+
+    def _take(self, row: dict[str, Any]) -> None:
+        self.rows[row["proposal"]] = row
+        self._results.setdefault(row["proposal"], []).append(row)
 
     # --- replay ---------------------------------------------------------------------------------------------------
 
@@ -313,27 +371,34 @@ class Trials:
         lines = self.folder.proposals.read()
         self._refused = {line["proposal"] for line in lines if "refused" in line}
         order = self.folder.trials.read()
-        self.rows = {row["proposal"]: row for row in order}
-        observed: set[int] = set()
+        for row in order:
+            self._take(row)
+        observed: Counter[int] = Counter()
         lines = [line for line in lines if "refused" not in line]
-        start = self.keeper.restore(self.sampler, lines, self.rows) if self.keeper else 0
+        start = self.keeper.restore(self.sampler, lines, self._results) if self.keeper else 0
         for place, line in enumerate(lines):
             observed.update(line["observed"])
             self._accept(line["proposal"], self._candidate_of_line(line, place < start, start > 0))
             if line["proposal"] not in self.rows and line["proposal"] not in self._refused:
                 self._to_rerun.append(line)
-        ended = [*(row["proposal"] for row in order), *sorted(self._refused)]
-        self._unobserved = [number for number in ended if number not in observed]
         self._next_result = max(observed, default=-1) + 1
-        for row in order:
-            self.schedule.remember(row["proposal"], curve_of(row))
-        self.records.retention.known(order)
+        for number in [*(row["proposal"] for row in order), *sorted(self._refused)]:
+            if observed[number] > 0:
+                observed[number] -= 1
+            else:
+                self._unobserved.append(number)
+        last = self.folder.last_rows()
+        self.pauses.known(last, {line["proposal"]: line for line in lines})
+        for row in last:
+            self.schedule.remember(row["proposal"], curve_of(row), row["proposal"] in self.pauses.lines)
+        self.records.retention.known(last)
         self.records.retention.tidy()
 
     def _candidate_of_line(self, line: Mapping[str, Any], covered: bool, trusted: bool) -> Candidate:
         """Candidate of a line: read from it where the snapshot covers the line, otherwise observed and drawn again."""
         if covered:
             for number in line["observed"]:
+                self._received[number] += 1
                 self._note_scored(number)
             candidate = self._recorded(line)
         else:
@@ -346,7 +411,7 @@ class Trials:
                     raise SnapshotError(*error.faults) from error
                 raise
         if self.keeper:
-            self.keeper.replayed(None if covered else self.sampler, line, self.rows)
+            self.keeper.replayed(None if covered else self.sampler, line, self._results)
         return candidate
 
     def _recorded(self, line: Mapping[str, Any]) -> Candidate:
@@ -373,11 +438,6 @@ class Trials:
                 "has changed since; allowed: the version in environment.json, or a new search"
             )
         return candidate
-
-
-def _name(line: Mapping[str, Any]) -> str:
-    """Name of a trial in the records."""
-    return f"{line['proposal']:04d}"
 
 
 def _is_of(candidate: Candidate, line: Mapping[str, Any]) -> bool:

@@ -46,7 +46,7 @@ class Measuring:
         known = folder.latencies()
         began = folder.environment().get("workers", 1)  # a later change undoes nothing
         workers = max(folder.experiment().resources.workers, began if isinstance(began, int) else 1)
-        self._waiting = [number for number in to_measure(folder.trials.read(), workers) if number not in known]
+        self._waiting = [number for number in to_measure(folder.last_rows(), workers) if number not in known]
         self._running: int | None = None
         if self._waiting:
             listener.note(f"measuring the latency of {len(self._waiting)} networks again, one at a time")

@@ -65,6 +65,14 @@ class Progress:
         self.running[number] = "starts"
         self.changed()
 
+    def continued(self, row: Mapping[str, Any]) -> None:
+        """Count a trial that goes on as ended no more."""
+        self.counts -= Counter({row["status"]: 1})
+        self.seconds -= row["seconds"]
+        self.front.remove(row)
+        self.running[row["proposal"]] = f"goes on after {epochs_text(row['epochs'])}"
+        self.changed()
+
     def epoch(self, number: int, message: Mapping[str, Any]) -> None:
         """Show the score of an epoch."""
         self.running[number] = f"epoch {message['epoch']}, {self.metric} {score_text(message['score'])}"
@@ -119,7 +127,7 @@ class Progress:
         """Print an ended trial as one line."""
         outcome = row["error"] if row["status"] == "failed" else f"{self.metric} {score_text(row['score'])}"
         size = "" if row["parameters"] is None else f"{row['parameters']:,} parameters, "
-        epochs = "1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
+        epochs = epochs_text(row["epochs"])
         seconds = self.seconds_left()
         left = "" if not seconds else f"; {duration_text(seconds)} left"
         front = f", front of {len(self.front.scores)}" if self.front.scores else ""
@@ -134,6 +142,11 @@ class Progress:
 
     def changed(self) -> None:
         """Redraw hook of the live view; plain lines need none."""
+
+
+def epochs_text(epochs: int) -> str:
+    """Number of epochs in words: `1 epoch`."""
+    return "1 epoch" if epochs == 1 else f"{epochs} epochs"
 
 
 class LiveProgress(Progress):

@@ -64,6 +64,8 @@ SPARE_MEMORY = 200 * 2**20
 """Bytes of the object store beside the data set."""
 PORTABLE = 2**29
 """Bytes of each part of a stored data set that are sent to the machines of a cluster at most."""
+BYTES = ("weights", "state")
+"""Parts of a worker's message that go beside its JSON, as bytes."""
 AUTO = "auto"
 """The address of whichever cluster Ray finds on this machine."""
 LONGEST_FOLDER = 30
@@ -88,9 +90,8 @@ class Worker(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Run to the next message."""
         message = next(self._messages)
-        weights = message.pop("weights", None)
-        result = {"message": json.dumps(message), "done": message["kind"] != "epoch"}
-        return result if weights is None else {**result, "weights": weights}
+        sent = {name: message.pop(name) for name in BYTES if name in message}
+        return {"message": json.dumps(message), "done": message["kind"] != "epoch", **sent}
 
 
 def unpacked(packed: PackedSpec | None, data: TrialData) -> Generator[dict[str, Any], None, None]:
@@ -178,11 +179,9 @@ class JobTable:
                 self.killed.add(name)
                 ray.kill(worker)
 
-    def message(self, trial: str, result: Mapping[str, Any], weights: bytes | None = None) -> bool:
-        """Pass on a worker's message; True: the job is over."""
-        message = json.loads(result["message"])
-        if weights is not None:
-            message["weights"] = weights
+    def message(self, trial: str, result: Mapping[str, Any], sent: Mapping[str, bytes]) -> bool:
+        """Pass on a worker's message, and the bytes sent beside it; True: the job is over."""
+        message = {**json.loads(result["message"]), **sent}
         with self.leaving():
             over = self.work.message(self.jobs[trial].key, message)
         if over:
@@ -252,7 +251,7 @@ class EpochScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop a job or let it go on."""
-        over = self.jobs.message(trial.trial_id, result, result.get("weights"))
+        over = self.jobs.message(trial.trial_id, result, {name: result[name] for name in BYTES if name in result})
         # Tune would give a stopped trial's worker the next job: not one that is dead.
         stops = over and trial.trial_id not in self.jobs.killed
         return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
@@ -266,7 +265,7 @@ class EpochScheduler(FIFOScheduler):
 class JobCallback(tune.Callback):
     """Adapter for last messages, which Tune passes to no scheduler, and for time limits.
 
-    It removes weights from the results of Tune.
+    It removes weights and states from the results of Tune.
     """
 
     def __init__(self, jobs: JobTable) -> None:
@@ -283,10 +282,10 @@ class JobCallback(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Remove the weights from a last message, and pass it on."""
-        weights = result.pop("weights", None)
+        """Remove the bytes from a message, and pass a last one on."""
+        sent = {name: result.pop(name) for name in BYTES if name in result}
         if json.loads(result["message"])["kind"] != "epoch":
-            self.jobs.message(trial.trial_id, result, weights)
+            self.jobs.message(trial.trial_id, result, sent)
 
 
 def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str | None = None) -> None:

@@ -45,18 +45,34 @@ class Records:
         self.retention = Retention(folder, keep)
         self.tracking = tracking or Tracking((), folder.path, print)
 
-    def started(self, name: str, line: Mapping[str, Any], spec: TrialSpec) -> None:
-        """Record the start of a training; `line` is that of its proposal."""
+    def started(
+        self, name: str, line: Mapping[str, Any], spec: TrialSpec, before: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record the start of a training.
+
+        Parameters
+        ----------
+        line
+            The line of its proposal.
+        before
+            The row with which it paused, where it goes on. Trackers begin it anew with the epochs that it had.
+        """
         origin = "" if line["reference"] is None else f", the reference {line['reference']}"
         origin += "" if line.get("parent") is None else f", a child of trial {line['parent']:04d}"
         settings = (
             f"hyperparameters: {_listed(line['hyperparameters'])}",
             f"training: {_listed(spec.training.to_dict())}",
         )
-        self._say(name, f"trial {name} is given to a worker{origin}", *settings)
+        if before is None:
+            self._say(name, f"trial {name} is given to a worker{origin}", *settings)
+        else:
+            self._say(name, f"trial {name} is given to a worker again, after {before['epochs']} epochs")
         if self.tracking.on:
             config = {key: line.get(key) for key in OF_TRIAL} | spec.to_dict()
             self.tracking.started(name, {**config, **self.about}, str(spec.graph))
+            earlier = [] if before is None else self.folder.curves().get(line["proposal"], [])
+            for row in earlier:
+                self.tracking.epoch(name, row["epoch"], numbers_of(row))
 
     def heard(self, name: str, line: Mapping[str, Any], message: dict[str, Any]) -> None:
         """Record a worker's message; its log lines are removed from the message."""

@@ -34,7 +34,7 @@ class Repetition:
     @classmethod
     def of(cls, folder: RunFolder, line: Mapping[str, Any]) -> Repetition:
         """Find the row that belongs to the line of a proposal."""
-        rows = {row["proposal"]: row for row in folder.trials.read()}
+        rows = {row["proposal"]: row for row in folder.last_rows()}
         return cls(folder, line, rows.get(line["proposal"]))
 
     @property

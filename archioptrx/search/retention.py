@@ -45,8 +45,18 @@ class Retention:
         full = len(self._order) >= self.count
         return {"keep": True, **({"keep_from": -self._order[int(self.count) - 1][0]} if full else {})}
 
-    def store(self, row: Mapping[str, Any], weights: bytes | None) -> None:
-        """Write the weights of a trial that ends, if it is one of the best; its line follows."""
+    def store(self, row: Mapping[str, Any], weights: bytes | None, before: Mapping[str, Any] | None = None) -> None:
+        """Write the weights of a trial that ends, if it is one of the best; its line follows.
+
+        Parameters
+        ----------
+        weights
+            Weights of its best epoch; None: it has sent none, those from before its pause remain.
+        before
+            Its row of before, where it had paused.
+        """
+        if before is not None and before["score"] is not None:
+            self._order.remove((-before["score"], before["proposal"]))
         self._note(row)
         if weights is None or row["status"] == "failed" or not self._is_best(row):
             return
@@ -55,11 +65,13 @@ class Retention:
             file.parent.mkdir(exist_ok=True)
         write_atomically(file, weights)
 
-    def displaced(self) -> None:
+    def displaced(self, row: Mapping[str, Any]) -> None:
         """Remove, after the line of a trial, weights that are no longer among the best.
 
         The work doesn't grow with the number of trials.
         """
+        if row["status"] == "failed":  # after a pause, before which it had a score
+            self.folder.weights(row["proposal"]).unlink(missing_ok=True)
         if self.count == math.inf:
             return
         for _, number in self._order[int(self.count) : int(self.count) + 1]:

@@ -20,6 +20,9 @@ class SearchListener(Protocol):
     def started(self, proposal: Mapping[str, Any]) -> None:
         """Show that a trial starts."""
 
+    def continued(self, row: Mapping[str, Any]) -> None:
+        """Show that the trial which started had paused with this row: it counts as ended no more."""
+
     def epoch(self, number: int, message: Mapping[str, Any]) -> None:
         """Show the score of an epoch."""
 
@@ -104,13 +107,18 @@ class Rules:
 
 @dataclass
 class Running:
-    """Running trial: its proposal and spec, start time, messages of its epochs, and its best weights if sent."""
+    """Running trial: its proposal and spec, start time, messages of its epochs, and its best weights if sent.
+
+    `before`: the row with which it paused, None if it never did; `state`: that of its last epoch, where it may pause.
+    """
 
     line: dict[str, Any]
     spec: TrialSpec
     started: float
+    before: Mapping[str, Any] | None = None
     reports: list[dict[str, Any]] = field(default_factory=list)
     weights: bytes | None = None
+    state: bytes | None = None
 
 
 def trial_seed(seed: int, proposal: int, repeat: int = 0) -> int:
@@ -119,18 +127,24 @@ def trial_seed(seed: int, proposal: int, repeat: int = 0) -> int:
 
 
 def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[str, Any]:
-    """The line of `trials.jsonl` for an ended trial; metrics are those of its best epoch."""
-    line, reports = running.line, running.reports
-    best = next((report for report in reversed(reports) if report["best"]), None)
+    """The line of `trials.jsonl` for an ended trial; metrics are those of its best epoch.
+
+    A trial that had paused has the curve of all its epochs.
+    """
+    line, reports, before = running.line, running.reports, running.before or NEVER_PAUSED
+    better = next((report for report in reversed(reports) if report["best"]), None)
+    best = better or (None if before["score"] is None else before)
     error = message["error"] if status == "failed" else None
     if best is None and error is None:  # pruned before an epoch had a score
         error = running.spec.objective.missing(reports[-1]["metrics"], len(reports))
     failed = error is not None
-    best_report = best or {"metrics": {}, "parameters": None}
+    if best is None:
+        best = {"metrics": {}, "parameters": None, "score": None, "scores": None}
     several = {}
-    if reports and "scores" in reports[0]:
-        curves = [report["scores"] for report in reports]
-        several = {"scores": None if failed or best is None else best["scores"], "curves": curves}
+    if "curves" in before or (reports and "scores" in reports[0]):
+        curves = [*before.get("curves", ()), *(report["scores"] for report in reports)]
+        several = {"scores": None if failed else best["scores"], "curves": curves}
+    curve = [*before["curve"], *(report["score"] for report in reports)]
     return {
         "id": f"{line['proposal']:04d}",
         "proposal": line["proposal"],
@@ -138,20 +152,33 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
         "trace": line["trace"],
         "hyperparameters": line["hyperparameters"],
         "status": "failed" if failed else status,
-        "score": None if failed or best is None else best["score"],
-        "epochs": len(reports),
-        "metrics": best_report["metrics"],
-        "parameters": best_report["parameters"],
-        "seconds": message["seconds"],
-        "train_seconds": reports[-1]["train_seconds"] if reports else 0.0,
+        "score": None if failed else best["score"],
+        "epochs": len(curve),
+        "metrics": best["metrics"],
+        "parameters": best["parameters"],
+        # A worker that ends regularly counts its earlier parts; what is written of one that doesn't, doesn't.
+        "seconds": message["seconds"] + (before["seconds"] if message["kind"] in ("error", "stopped") else 0.0),
+        "train_seconds": reports[-1]["train_seconds"] if reports else before["train_seconds"],
         "error": error,
-        "curve": [report["score"] for report in reports],
+        "curve": curve,
         **several,
         "reference": line["reference"],
         "seed": line["seed"],
         "training": running.spec.training.to_dict(),
         "device": running.spec.device,
-        "weights_digest": None if failed else best_report.get("weights_digest"),
-        "started": running.started,
-        "ended": time.time(),
+        "weights_digest": None if failed else best.get("weights_digest"),
+        **_times(running),
     }
+
+
+def _times(running: Running) -> dict[str, Any]:
+    """Start and end of a trial; of one that had paused also those of all its parts."""
+    now, before = time.time(), running.before
+    if before is None:
+        return {"started": running.started, "ended": now}
+    parts = before.get("parts") or [[before["started"], before["ended"]]]
+    return {"started": before["started"], "ended": now, "parts": [*parts, [running.started, now]]}
+
+
+NEVER_PAUSED: Mapping[str, Any] = {"score": None, "curve": (), "seconds": 0.0, "train_seconds": 0.0}
+"""What a trial has of an earlier part where there is none."""

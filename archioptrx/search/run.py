@@ -253,7 +253,7 @@ def run_search(
     specs = Specs(experiment, "cuda" if experiment.resources.gpus_per_trial else "cpu")
     replaying = partial(_replaying, folder, bool(folder.proposals.read()))
     with replaying():
-        for row in folder.trials.read():
+        for row in folder.last_rows():
             progress.count(row)
     trials: list[Trials] = []
     ends: list[Retraining] = []

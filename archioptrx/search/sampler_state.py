@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,19 @@ from archioptrx.sampling.samplers import Sampler
 EVERY = 10
 """Least number of proposals between two snapshots. It is also at least a tenth of all proposals: the state grows with
 the search, and so the time for all snapshots stays proportional to the last one."""
+
+
+Rows = Mapping[int, Sequence[Mapping[str, Any]]]
+"""Rows of the trials by number: one, and where a trial had paused one more for each part of it."""
+
+
+def next_row(rows: Rows, number: int, received: Counter[int]) -> Mapping[str, Any] | None:
+    """The next row of a trial for the sampler, which receives each one once; None: the trial was refused.
+
+    `received` counts those that it has; it is increased here.
+    """
+    received[number] += 1
+    return rows[number][received[number] - 1] if number in rows else None
 
 
 class SnapshotError(ArchiOpTrXError):
@@ -44,11 +58,13 @@ class History:
     def __init__(self) -> None:
         self.proposals = self.observed = 0
         self._digest = hashlib.sha256()
+        self._received: Counter[int] = Counter()
 
-    def add(self, line: Mapping[str, Any], rows: Mapping[int, Mapping[str, Any]]) -> None:
-        """Add a line of `proposals.jsonl`; `rows` are by proposal."""
+    def add(self, line: Mapping[str, Any], rows: Rows) -> None:
+        """Add a line of `proposals.jsonl`."""
         self.proposals, self.observed = self.proposals + 1, self.observed + len(line["observed"])
-        self._digest.update(canonical_json([line, *(rows.get(number) for number in line["observed"])]).encode())
+        received = [next_row(rows, number, self._received) for number in line["observed"]]
+        self._digest.update(canonical_json([line, *received]).encode())
 
     @property
     def digest(self) -> str:
@@ -92,9 +108,7 @@ class Keeper:
         self._learned: Mapping[str, float] = noted[-1]["functions"] if noted else {}
         self._noted: int = noted[-1]["proposal"] if noted else -1
 
-    def restore(
-        self, sampler: Sampler, lines: Sequence[Mapping[str, Any]], rows: Mapping[int, Mapping[str, Any]]
-    ) -> int:
+    def restore(self, sampler: Sampler, lines: Sequence[Mapping[str, Any]], rows: Rows) -> int:
         """Load the snapshot into a new sampler; the number of lines that it stands for (0: no snapshot is used).
 
         Raises
@@ -117,9 +131,7 @@ class Keeper:
         self._snapshot_at = count
         return int(count)
 
-    def _misfit(
-        self, content: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], rows: Mapping[int, Mapping[str, Any]]
-    ) -> str | None:
+    def _misfit(self, content: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], rows: Rows) -> str | None:
         """Reason why a snapshot doesn't belong to this search; None: it does."""
         if content["identity"] != self.identity:
             return "is of another sampler, seed, space or version"
@@ -131,15 +143,13 @@ class Keeper:
         same = (history.digest, history.observed) == (content["history"], content["told"])
         return None if same else "is of another history"
 
-    def replayed(self, sampler: Sampler | None, line: Mapping[str, Any], rows: Mapping[int, Mapping[str, Any]]) -> None:
+    def replayed(self, sampler: Sampler | None, line: Mapping[str, Any], rows: Rows) -> None:
         """Add a recorded proposal to the history; `sampler` None: it was part of the snapshot."""
         self._history.add(line, rows)
         if sampler is not None:
             self._note_learned(sampler, line["proposal"])
 
-    def proposed(
-        self, sampler: Sampler, line: Mapping[str, Any], rows: Mapping[int, Mapping[str, Any]], last: bool
-    ) -> None:
+    def proposed(self, sampler: Sampler, line: Mapping[str, Any], rows: Rows, last: bool) -> None:
         """Add a new proposal to the history, and write a snapshot if one is due; `last`: no further one is planned."""
         self._history.add(line, rows)
         self._note_learned(sampler, line["proposal"])

@@ -147,6 +147,7 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
         for place, reference in enumerate(known)
         if keys[place] in keys[:place]
     ]
+    faults += _short_trainings(experiment, space.space, known)
     warnings = [*experiment.data.notes, *space.warnings, *_strange(space.space, known[len(own) :])]
     name = experiment.sampler["name"]
     if experiment.earlier_runs and not (name in SAMPLERS and hasattr(SAMPLERS.get(name), "begin")):
@@ -159,6 +160,23 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
         tried(faults, setup.sampler)
     finish(faults)
     return setup
+
+
+def _short_trainings(
+    experiment: Experiment, space: WalkSpace | FixedSpace, references: Sequence[Reference]
+) -> list[str]:
+    """Faults of trainings, trials or retrainings, whose epochs aren't a whole pass over the training graphs."""
+    parts = experiment.training.epochs_per_pass
+    epochs = {"retrain.epochs": experiment.retrain.epochs or parts}
+    for grid in space.search_space.hyperparameters:
+        if grid.name == "epochs":
+            epochs["hyperparameters.epochs"] = int(min(grid.values))
+    own = {f"references: {one.name}: epochs": one.candidate.hyperparameters.get("epochs", parts) for one in references}
+    return [
+        f"{place}: is {number}; allowed: at least training.epochs_per_pass, {parts}, or some graphs are never used"
+        for place, number in {**epochs, **own}.items()
+        if int(number) < parts
+    ]
 
 
 def _strange(space: WalkSpace | FixedSpace, references: Sequence[Reference]) -> list[str]:

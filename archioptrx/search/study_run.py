@@ -169,7 +169,7 @@ def _has_ended(line: Mapping[str, Any] | None, experiment: Experiment) -> bool:
 
 def _seconds(run: RunFolder, experiment: Experiment) -> float:
     """Wall time of earlier sessions, estimated from the time of the trials: a killed process recorded nothing else."""
-    return sum(float(row["seconds"]) for row in run.trials.read()) / experiment.resources.workers
+    return sum(float(row["seconds"]) for row in run.last_rows()) / experiment.resources.workers
 
 
 @dataclass

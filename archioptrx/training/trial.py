@@ -12,7 +12,8 @@ They are distinguished by `kind`:
     `parameters`, `loss`, `learning_rate`, `gradient_norm`, `weight_norm` (see `training.fit.Report`), `train_seconds`
     (training and validation so far), `seconds` (all since the trial began), `memory` (bytes, peak of the process in
     this trial), `gpu_memory` (the same of tensors on a GPU, or None); of the best epoch so far: `weights_digest`, and
-    where the spec says `keep` and the score is `keep_from` or above: `weights`.
+    where the spec says `keep` and the score is `keep_from` or above: `weights`; where it names the epoch among its
+    `pauses`: `state`, bytes from which another worker goes on to the same numbers.
 `end`
     The last epoch has ended: `seconds`, and where the spec says `final`: `test` (metrics on test events with
     the weights of the best epoch), `weights` (bytes of a state dict) and their `weights_digest`. Where it says
@@ -174,6 +175,7 @@ class _Trial:
 
     def __init__(self, spec: TrialSpec, data: TrialData, start: float, log: TrialLog) -> None:
         self.spec, self.data, self.start, self.log = spec, data, start, log
+        self.before = _read_state(spec.state)
         peak_memory.reset(spec.device)
         self.task = task_of(spec.task.options, spec.objective)
         model = build(spec.graph, spec.hyperparameters, data.metadata, self.task, spec.training.seed)
@@ -193,12 +195,15 @@ class _Trial:
         further = self._tracks(*validated) if named else None
         train, validation = data.splits.train, data.splits.validation
         fitting = Fitting(self.model, self.task, train, validation, spec.training, spec.device, ready, further)
-        train_seconds = 0.0
         try:
-            if reason := _refusal(fitting, self.parameters, spec.limits):
+            if self.before:
+                fitting.load_state_dict(self.before["fitting"])
+                self.log.note(f"goes on after {fitting.epochs} epochs")
+            elif reason := _refusal(fitting, self.parameters, spec.limits):
                 yield {"kind": "refused", "reason": reason}
                 return
-            costs, scored = self._costs(), False
+            costs = self.before["costs"] if self.before else self._costs()
+            train_seconds, scored = self.before.get("train_seconds", 0.0), self.before.get("scored", False)
             while not fitting.done and (spec.stop is None or fitting.epochs < spec.stop):
                 report = limited(fitting.epoch) if limited else fitting.epoch()
                 if report is None:
@@ -206,6 +211,8 @@ class _Trial:
                 train_seconds += report.seconds
                 message = self._epoch(report, costs, train_seconds)
                 scored = scored or message["score"] is not None
+                if report.epoch in spec.pauses:
+                    message["state"] = self._state(fitting, costs, train_seconds, scored)
                 yield message
             if not fitting.epochs:
                 raise TrialError("no epoch has ended within the time limit")
@@ -213,8 +220,19 @@ class _Trial:
                 raise TrialError(spec.objective.missing(message["metrics"], fitting.epochs))
         finally:
             fitting.close()
-        seconds = {"train_seconds": train_seconds, "seconds": time.perf_counter() - self.start}
+        seconds = {"train_seconds": train_seconds, "seconds": self._seconds()}
         yield {"kind": "end", **(self._final() if spec.final else {}), **seconds}
+
+    def _seconds(self) -> float:
+        """Seconds since the beginning, without the time of a pause."""
+        return float(self.before.get("seconds", 0.0)) + time.perf_counter() - self.start
+
+    def _state(self, fitting: Fitting, costs: Mapping[str, float], train_seconds: float, scored: bool) -> bytes:
+        """State from which another worker goes on: costs are measured once, so all epochs have the same."""
+        state = {"fitting": fitting.state_dict(), "costs": dict(costs), "scored": scored}
+        buffer = io.BytesIO()
+        torch.save({**state, "train_seconds": train_seconds, "seconds": self._seconds()}, buffer)
+        return buffer.getvalue()
 
     def _tracks(self, graphs: Sequence[HitGraph], metadata: Metadata, whole: bool) -> Further:
         """Metrics of tracks of these events with their own metadata; `whole` as of `track_numbers`."""
@@ -245,7 +263,7 @@ class _Trial:
             "parameters": self.parameters,
             **{name: getattr(report, name) for name in NORMS},
             "train_seconds": train_seconds,
-            "seconds": time.perf_counter() - self.start,
+            "seconds": self._seconds(),
             "memory": peak_memory.resident(),
             "gpu_memory": peak_memory.on_gpu(self.spec.device),
             **(_weights(self.model, self.spec, scores["score"]) if scores["best"] else {}),
@@ -258,6 +276,14 @@ class _Trial:
         test = evaluate_model(self.model, self.task, splits.test, device=self.spec.device, further=further)
         weights = {"weights": weights_of(self.model), "weights_digest": weights_digest(self.model.state_dict())}
         return {"test": test, **weights}
+
+
+def _read_state(state: bytes | None) -> dict[str, Any]:
+    """Content of the state of a paused training; empty: it begins."""
+    if state is None:
+        return {}
+    content: dict[str, Any] = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+    return content
 
 
 def _names_tracks(objective: Objective) -> bool:

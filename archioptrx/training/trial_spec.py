@@ -57,6 +57,10 @@ class TrialSpec:
         True: only the network's latency is measured, without a training.
     stop
         Epochs after which the training ends, with the schedule of all; None: after all.
+    pauses
+        Epochs after which the state of the training is sent, so that it can be paused there.
+    state
+        State that a paused training of this specification sent: it goes on from there. None: it begins.
     """
 
     graph: ComputationGraph
@@ -72,6 +76,8 @@ class TrialSpec:
     keep_from: float | None = None
     measure: bool = False
     stop: int | None = None
+    pauses: tuple[int, ...] = ()
+    state: bytes | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for journals and loggers: the settings, without graph and hyperparameters."""

@@ -60,6 +60,8 @@ class Sampler(Protocol):
     def observe(self, candidate: Any, score: Score, epochs: int) -> None:
         """Take note of an ended trial, or of a candidate that a constraint refused.
 
+        A trial that pauses counts as an ended one. It is observed again, with more epochs, where it went on.
+
         Parameters
         ----------
         candidate

@@ -145,7 +145,8 @@ class Controller:
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
         """Learn from an ended trial, or from a candidate that a constraint refused (no score, 0 epochs).
 
-        A repeated observation, a candidate without choices and one of another space (a reference) have no effect.
+        A repeated observation, a candidate without choices and one of another space (a reference) have no effect. A
+        trial that had paused teaches once more, by its rank with more epochs.
         """
         outcome = clean(score), epochs
         observation = candidate.key, *outcome
@@ -207,7 +208,8 @@ class Controller:
 
     def _welcome(self, trained: Sequence[Example]) -> None:
         """Keep the best candidates for replay."""
-        rivals = [example for example in (*self.best, *trained) if example.score is not None]
+        latest = {example.trace: example for example in (*self.best, *trained)}  # of one that had paused
+        rivals = [example for example in latest.values() if example.score is not None]
         self.best = [rivals[i] for i in order([(rival.score, rival.epochs) for rival in rivals])[: self.replay]]
 
     def _update(self, trained: Sequence[Example], advantages: Tensor, good: Sequence[Example]) -> None:

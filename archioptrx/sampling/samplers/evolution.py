@@ -177,7 +177,8 @@ class EvolutionSampler:
         """Add a member. With several objectives the best of all are kept: a front needs members of every age."""
         self._ranked = None
         if isinstance(member.score, tuple):
-            self._elite = ranked([*self._elite, member])[: self.population]
+            others = [other for other in self._elite if other.key != member.key]
+            self._elite = ranked([*others, member])[: self.population]
 
     def state_dict(self) -> Mapping[str, Any]:
         """All observations, and the neighbours that were proposed."""

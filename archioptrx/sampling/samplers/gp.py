@@ -26,7 +26,7 @@ from archioptrx.sampling.samplers.gaussian_process import (
     levels_of,
     point_of,
 )
-from archioptrx.sampling.samplers.memory import Memory, Observation, ranked
+from archioptrx.sampling.samplers.memory import Memory, Observation, latest, ranked
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.ranking import Score, quantiles, window
@@ -158,7 +158,8 @@ class GaussianProcessSampler:
         """One part of a pool, from the first `observed` observations: half mutated, a quarter crossed, one random."""
         draw = random.Random(seed_of(self.seed, number % 2**32, 0, 0))  # no number of a seed is negative
         answer = random_choices(draw.getrandbits(64))
-        scored = [seen for seen in self.memory.observations[:observed] if seen.score is not None and seen.graph is None]
+        seen_then = latest(self.memory.observations[:observed])
+        scored = [seen for seen in seen_then if seen.score is not None and seen.graph is None]
         parents = [seen.trace for seen in ranked(scored)[: self.best]] or list(self.start.traces)
         self._free = {trace: self._free.get(trace) or free_positions(self.space, trace) for trace in parents}
         pool = []
@@ -188,7 +189,13 @@ class GaussianProcessSampler:
         return self._regression, np.array([*earlier.targets, *(targets[i] for i in self._modelled)])
 
     def _outcomes(self) -> list[tuple[Score, int]]:
-        return [(observation.score, observation.epochs) for observation in self.memory.observations]
+        """Outcome of each observation; one that a later one of its candidate replaces has the later one's.
+
+        So the model never holds two scores of one candidate against each other. One that is there twice weighs more:
+        it was trained for longer.
+        """
+        last = {seen.key: (seen.score, seen.epochs) for seen in self.memory.observations}
+        return [last[seen.key] for seen in self.memory.observations]
 
     def _fit(self, outcomes: Sequence[tuple[Score, int]]) -> None:
         """Fit the weights of the kernel to a part of the observations."""

@@ -40,6 +40,8 @@ class Observation:
 class Memory:
     """All observations in the order in which they came; a repeated one is kept once.
 
+    A trial that had paused is observed again with more epochs: `latest` has its last observation alone.
+
     A candidate that this space lacks (a reference from elsewhere) is kept with its graph where `elsewhere` says so,
     else left out. One that a constraint refused is left out. A sampler with a memory has a method `again` that does
     nothing: a duplicate, perhaps with other hyperparameters, which were never trained, brings no new score.
@@ -78,7 +80,7 @@ class Memory:
 
     def ranked(self, last: int | None = None) -> list[Observation]:
         """Observations with a score that can be varied, best first; only the `last` that came, if a number is given."""
-        scored = [seen for seen in self.observations if seen.score is not None and seen.graph is None]
+        scored = [seen for seen in latest(self.observations) if seen.score is not None and seen.graph is None]
         return ranked(scored[-last:] if last else scored)
 
     def state_dict(self) -> dict[str, Any]:
@@ -95,6 +97,11 @@ class Memory:
         for trace, key, score, epochs, graph in state["observations"]:
             known = None if graph is None else ComputationGraph.from_dict(graph)
             self._add(Observation(Trace.from_json(trace), key, clean(score), epochs, known))
+
+
+def latest(observations: Sequence[Observation]) -> list[Observation]:
+    """The last observation of each candidate, in the order of the first ones."""
+    return list({seen.key: seen for seen in observations}.values())
 
 
 def ranked(observations: Sequence[Observation]) -> list[Observation]:

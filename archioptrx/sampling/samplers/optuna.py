@@ -214,13 +214,20 @@ class OptunaSampler:
         return [self.records[i] for i in window([record.outcome or REFUSED for record in self.records], most)]
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Give the oldest open trial of a candidate its outcome; without one, a reference becomes a new trial."""
+        """Give the oldest open trial of a candidate its outcome; without one, a reference becomes a new trial.
+
+        The outcome of a trial that had paused replaces the one of before.
+        """
         outcome = clean(score), epochs
         if outcome == REFUSED:
             self.records = [r for r in self.records if r.key != candidate.key or r.outcome is not None]
             return
         for record in self.records:
             if record.key == candidate.key and record.outcome is None:
+                record.outcome = outcome
+                return
+        for record in self.records:
+            if record.key == candidate.key and record.outcome is not None and record.outcome[1] < epochs:
                 record.outcome = outcome
                 return
         known = any(record.key == candidate.key and record.outcome == outcome for record in self.records)
