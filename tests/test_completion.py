@@ -148,6 +148,14 @@ def test_a_wrong_hit_is_taken_away_and_a_bad_track_is_none():
     assert labels.tolist() == [0, 0, -1] + [0] * 7 + [-1] * 4
 
 
+def test_a_component_of_a_whole_event_takes_no_longer_than_many_tracks():
+    """An untrained network joins all hits to one track; then a round for each hit would never end."""
+    pos = np.random.default_rng(0).uniform(-5, 5, (20_000, 3)) + 100.0
+    labels = np.zeros(len(pos), dtype=np.int64)
+    assert (with_good_fit(labels, pos, SIMPLE, 3.0, 3) == -1).all()
+    assert (complete(labels, pos, SIMPLE) == 0).all()
+
+
 def test_in_passes_the_hits_of_good_tracks_are_free_for_no_other():
     """A worse edge leads from one track into the other: with one pass and a low cut the walk mixes them."""
     pos = np.concatenate([helix(at=RADII[:8]), helix(phi=0.34, at=RADII)])

@@ -65,9 +65,10 @@ def complete(labels: Ints, pos: Floats, resolution: Resolution) -> Ints:
     int64 [N], with labels of those given.
     """
     labels = attach(labels, pos, resolution)
-    merged = True
-    while merged:
+    for _ in range(ROUNDS):
         labels, merged = merge(labels, pos, resolution)
+        if not merged:
+            break
     for _ in range(ROUNDS):
         labels, outwards = extend(labels, pos, resolution, 1)
         labels, inwards = extend(labels, pos, resolution, -1)

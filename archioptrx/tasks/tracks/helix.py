@@ -26,6 +26,8 @@ measured in TrackML's event 1 and in events of Acts' Fatras."""
 SCATTERING = 3.2
 """Radius of a track times the angle by which a layer scatters it, mm: Highland's formula for 2 % of a radiation length
 in 2 T. Angle and curvature are both proportional to 1 / pT, so that no momentum is needed."""
+MOST_NEAR = 20
+"""Hits of one track in one place; beyond so many, as in a component of a whole event, none farther is looked for."""
 STRAIGHT = 1e7
 """Largest radius of a circle, mm. A straight track of 1 m is off by 0.01 mm; beyond, angles lose their digits."""
 
@@ -129,7 +131,7 @@ class Tracks:
         """
         result, own = np.full(len(place), -1), self.track[np.maximum(place, 0)]
         here, at = np.flatnonzero(place >= 0), place.copy()
-        while len(here):
+        for _ in range(MOST_NEAR):
             at[here] += step
             inside = (at[here] >= 0) & (at[here] < len(self.hit))
             here = here[inside]

@@ -16,6 +16,8 @@ from archioptrx.tasks.tracks.helix import SCATTERING, Floats, Ints, Resolution, 
 LEFT = 0.1
 """Deviation of hits from the fit by multiple scattering, as a share of the angle of a layer times the length: measured
 in tracks of the source `helix`, with 2 % of a radiation length in each layer."""
+LONGEST = 50
+"""Hits of a track beyond which it isn't repaired: it is no particle's, and each hit would need a fit of all."""
 UNKNOWNS = 5
 """Parameters of a helix; each hit gives two numbers."""
 
@@ -65,8 +67,9 @@ def fit_tracks(tracks: Tracks, resolution: Resolution) -> HelixFit:
 def with_good_fit(labels: Ints, pos: Floats, resolution: Resolution, chi2_max: float, min_hits: int) -> Ints:
     """Keep the tracks whose χ² per degree of freedom is at most so large; before, take their worst hits away.
 
-    A track above the limit loses its most outlying hit, and is fitted again, until it is below, or has half of its
-    hits, or `min_hits` + 1. Three hits have one degree of freedom, in which a wrong hit can't be named.
+    A track above the limit, of up to `LONGEST` hits, loses its most outlying hit, and is fitted again, until it is
+    below, or has half of its hits, or `min_hits` + 1. Three hits have one degree of freedom, in which a wrong hit can't
+    be named.
 
     Shapes: labels [N], pos [N, 3] -> [N].
     """
@@ -77,7 +80,11 @@ def with_good_fit(labels: Ints, pos: Floats, resolution: Resolution, chi2_max: f
         tracks = Tracks.of(labels, pos)
         fit = fit_tracks(tracks, resolution)
         bad = fit.chi2 > chi2_max
-        longer = bad & (tracks.size > np.array([least[name] for name in tracks.name.tolist()], dtype=np.int64))
+        longer = (
+            bad
+            & (tracks.size <= LONGEST)
+            & (tracks.size > np.array([least[name] for name in tracks.name.tolist()], dtype=np.int64))
+        )
         if not longer.any():
             labels[tracks.hit[bad[tracks.track]]] = -1
             return labels
