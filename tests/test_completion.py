@@ -148,6 +148,16 @@ def test_a_wrong_hit_is_taken_away_and_a_bad_track_is_none():
     assert labels.tolist() == [0, 0, -1] + [0] * 7 + [-1] * 4
 
 
+def test_three_hits_come_from_the_beam_line():
+    """Any three hits lie on a circle, and of four with a wrong one three may be left."""
+    far = np.array([[30.0, 0.0, 10.0], [70.0, 60.0, 20.0], [80.0, 140.0, 30.0]])
+    far[:, 2] = np.array([0.0, 72.1, 152.7]) * 0.3  # z is linear: the fit is good
+    pos = np.concatenate([helix(at=RADII[:3]), far, helix(phi=2.0, at=RADII[:4])])
+    pos[8, 2] += 30.0
+    labels = with_good_fit(np.array([0] * 3 + [1] * 3 + [2] * 4), pos, SIMPLE, 5.0, 3)
+    assert labels.tolist() == [0] * 3 + [-1] * 3 + [2, 2, -1, 2]
+
+
 def test_a_component_of_a_whole_event_takes_no_longer_than_many_tracks():
     """An untrained network joins all hits to one track; then a round for each hit would never end."""
     pos = np.random.default_rng(0).uniform(-5, 5, (20_000, 3)) + 100.0

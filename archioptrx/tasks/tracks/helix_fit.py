@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archioptrx.tasks.tracks.helix import SCATTERING, Floats, Ints, Resolution, Tracks
+from archioptrx.tasks.tracks.helix import SCATTERING, Floats, Helix, Ints, Resolution, Tracks
 
 LEFT = 0.1
 """Deviation of hits from the fit by multiple scattering, as a share of the angle of a layer times the length: measured
 in tracks of the source `helix`, with 2 % of a radiation length in each layer."""
 LONGEST = 50
 """Hits of a track beyond which it isn't repaired: it is no particle's, and each hit would need a fit of all."""
+NEAR_BEAM = 3.0
+"""Largest distance of the circle of a track of three hits from the beam line, mm."""
 UNKNOWNS = 5
 """Parameters of a helix; each hit gives two numbers."""
 
@@ -68,14 +70,14 @@ def with_good_fit(labels: Ints, pos: Floats, resolution: Resolution, chi2_max: f
     """Keep the tracks whose χ² per degree of freedom is at most so large; before, take their worst hits away.
 
     A track above the limit, of up to `LONGEST` hits, loses its most outlying hit, and is fitted again, until it is
-    below, or has half of its hits, or `min_hits` + 1. Three hits have one degree of freedom, in which a wrong hit can't
-    be named.
+    below, or has half of its hits, or `min_hits`. Three hits have one degree of freedom, which nearly any hits fulfil:
+    their circle has to come near to the beam line.
 
     Shapes: labels [N], pos [N, 3] -> [N].
     """
     labels = labels.copy()
     first = Tracks.of(labels, pos)
-    least = dict(zip(first.name.tolist(), np.maximum(min_hits + 1, -(-first.size // 2)).tolist(), strict=True))
+    least = dict(zip(first.name.tolist(), np.maximum(min_hits, -(-first.size // 2)).tolist(), strict=True))
     while True:
         tracks = Tracks.of(labels, pos)
         fit = fit_tracks(tracks, resolution)
@@ -86,11 +88,19 @@ def with_good_fit(labels: Ints, pos: Floats, resolution: Resolution, chi2_max: f
             & (tracks.size > np.array([least[name] for name in tracks.name.tolist()], dtype=np.int64))
         )
         if not longer.any():
+            bad |= (tracks.size <= 3) & (_from_beam(tracks) > NEAR_BEAM)
             labels[tracks.hit[bad[tracks.track]]] = -1
             return labels
         order = np.lexsort((-fit.outlying, tracks.track))
         worst = tracks.hit[order[tracks.first]]
         labels[worst[longer]] = -1
+
+
+def _from_beam(tracks: Tracks) -> Floats:
+    """Distance from the beam line of the circle through three hits of each track, mm. Shapes: -> [T]."""
+    knots = np.stack([tracks.inner, tracks.hit[tracks.first + tracks.size // 2], tracks.outer], axis=1)
+    circle = Helix(tracks.pos[knots])
+    return np.asarray(np.abs(np.hypot(*circle.centre.T) - circle.radius))
 
 
 def _turned(pos: Floats, axis: Floats) -> tuple[Floats, Floats]:
