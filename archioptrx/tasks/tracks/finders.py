@@ -15,7 +15,7 @@ import numpy as np
 from archioptrx.core.errors import InputError
 from archioptrx.tasks.options.tracks import TRACK_FINDERS, TRIPLET_FINDERS, TrackOptions
 from archioptrx.tasks.tracks.completion import complete
-from archioptrx.tasks.tracks.finding import Bools, Floats, Ints, numbered
+from archioptrx.tasks.tracks.finding import Bools, Floats, Ints
 from archioptrx.tasks.tracks.helix import Resolution
 from archioptrx.tasks.tracks.helix_fit import with_good_fit
 
@@ -140,7 +140,7 @@ def _refined(search: Callable[[float, Bools], Ints], hits: int, options: TrackOp
         labels = search(options.cut, np.ones(hits, dtype=np.bool_))
     if options.complete:
         labels = places.each(labels, lambda own, pos: complete(own, pos, resolution))
-    return numbered(labels, options.min_hits)
+    return labels
 
 
 def _checked(labels: Any, hits: int, name: str) -> Ints:
