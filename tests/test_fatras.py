@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import defaultdict
-from itertools import pairwise
+from itertools import groupby, pairwise, product
 
 import numpy as np
 import pytest
@@ -49,12 +49,18 @@ def tracks_of(folder, event):
     return [sorted(track) for track in tracks.values()]
 
 
+def true_pairs_of(track):
+    """Numbers of the pairs of measurements in one visit of a layer and the next."""
+    visits = [[number for _, _, number in visit] for _, visit in groupby(track, key=lambda step: step[1])]
+    return {pair for inner, outer in pairwise(visits) for pair in product(inner, outer)}
+
+
 def test_the_graphs_are_counted_in_the_files(written):
     dataset, folder = written
     tracks = [track for event in dataset.events for track in tracks_of(folder, event)]
     pairs = [pair for track in tracks for pair in pairwise(track)]
     counts = dataset.metadata.options["building"]
-    assert counts["true_edges"] == sum(a[1] != b[1] for a, b in pairs) > 300
+    assert counts["true_edges"] == sum(len(true_pairs_of(track)) for track in tracks) > 300
     assert counts["overlap_pairs"] == sum(a[1] == b[1] for a, b in pairs) > 20
     for graph in dataset.graphs:
         own = tracks_of(folder, graph.event)
@@ -63,7 +69,7 @@ def test_the_graphs_are_counted_in_the_files(written):
         names = [{pid[number] for _, _, number in track} for track in own]
         assert all(len(name) == 1 for name in names) and len(set.union(*names)) == len(own) == 30
         assert graph.pt.min() >= 0.3 and graph.pt.max() <= 10
-        true = {(a[2], b[2]) for track in own for a, b in pairwise(track)}
+        true = set().union(*map(true_pairs_of, own))
         for inner, outer in graph.hit_id[graph.edge_index[:, graph.y.bool()]].T.tolist():
             assert (inner, outer) in true or (outer, inner) in true
 

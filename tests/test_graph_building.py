@@ -86,7 +86,7 @@ def test_edges_and_truth_are_those_of_a_search_over_all_pairs(seed, tracks, slop
     hits = [i for i, pid in enumerate(event.pid.tolist()) if pt[pid] >= pt_min and not (drop and pid == 0)]
     expected = slow_edges(event, hits, slope, z0, skip)
     options = {"slope_max": slope, "z0_max": z0, "skip_layers": skip, "noise": "drop" if drop else "keep"}
-    result = built(event, **options, pt_min=pt_min)
+    result = built(event, **options, pt_min=pt_min, overlaps="consecutive")
     edges = edges_of(result.graphs)
     true, overlaps = slow_truth(event, hits)
     assert set(edges) == expected

@@ -174,8 +174,8 @@ def test_line_graphs_of_events_without_truth(trackml, capsys):
     assert predict.without_truth(described) == described
     for file in (Path(trackml["path"])).glob("*-truth.csv"):
         file.unlink()
-    assert predict.without_truth(described).content["of"]["overlaps"] == "consecutive"
-    assert capsys.readouterr().err == "the events have no truth: built with overlaps consecutive\n"
+    assert predict.without_truth(described).content["of"]["overlaps"] == "every"
+    assert capsys.readouterr().err == "the events have no truth: built with overlaps every\n"
 
 
 def test_a_bad_event_is_left_out(trackml, tmp_path, capsys):

@@ -87,3 +87,20 @@ def test_the_signal_of_the_data_is_what_tracks_are_judged_by(tmp_path, capsys):
     signal = scores_of(capsys, folder)["tracks"]["particles"]
     every = scores_of(capsys, folder, "--pt-min", 0)["tracks"]["particles"]
     assert 0 < counted == signal < every
+
+
+def test_tracks_by_other_rules(model, capsys):
+    every = scores_of(capsys, model)
+    short = scores_of(capsys, model, "--tracks", "{min_hits: 8, cut: 0.5}")
+    assert 0 < short["tracks"]["tracks"] < every["tracks"]["tracks"]
+    joined = scores_of(capsys, model, "--tracks", "components")
+    assert joined["tracks"]["track_completeness"] != every["tracks"]["track_completeness"]
+    fitted = scores_of(capsys, model, "--tracks", "chi2_max: 1.0e-9")
+    assert fitted["tracks"]["tracks"] != every["tracks"]["tracks"]
+    assert evaluate.main([str(model), "--tracks", "{method: walk, follow: -1, foo: 1}"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "--tracks: method: is 'walk'; allowed: components, junction_removal, walk_through"
+    assert len(lines) == 3 and all(line.startswith("--tracks: ") for line in lines)
+    for wrong in ("3", "[1"):
+        assert evaluate.main([str(model), "--tracks", wrong]) == 2
+        assert capsys.readouterr().err.count("\n") == 1

@@ -20,15 +20,15 @@ from archioptrx.tasks.tracks.scores import event_tracks, track_scores
 
 
 def graph(pid, hit_id, event="a", sector=0, table=True, z=0.1):
-    """Hits in a row, outwards, each joined to the next; an edge is true within a particle. Particles 7 and 9 of 10 hits
-    each in the event, of 2 and 0.5 GeV."""
+    """Hits outwards, each joined to the next; an edge is true within a particle. Particles 7 and 9 of 10 hits each in
+    the event, of 2 and 0.5 GeV, in straight lines of different directions."""
     count, pid = len(pid), np.array(pid)
     edges = np.stack([np.arange(count - 1), np.arange(1, count)])
     rows = np.zeros((3, len(PARTICLE_COLUMNS)))
     for name, values in (("pt", [2.0, 0.5]), ("η", [0.5, -1.0]), ("hits", [10, 10]), ("weight", [1.0, 3.0])):
         rows[1:, PARTICLE_COLUMNS.index(name)] = values
     content = {
-        "x": np.stack([np.linspace(0.1, 1, count), np.zeros(count), np.full(count, z)], axis=1),
+        "x": np.stack([np.linspace(0.1, 1, count), (pid - 7) / 10, np.full(count, z)], axis=1),
         "edge_index": edges,
         "y": (pid[edges[0]] == pid[edges[1]]) & (pid[edges[0]] > 0),
         "pid": pid,

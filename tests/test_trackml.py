@@ -132,7 +132,7 @@ def test_hits_alone_are_enough_for_predictions(folder, capsys):
     assert "building        no edge is known to be true\n" in capsys.readouterr().out
     for options, text in (
         ({"pt_min": 1.0}, "has no truth.csv; allowed: pt_min 0"),
-        ({"preset": "big"}, "has no truth.csv; allowed: noise keep, overlaps consecutive"),
+        ({"preset": "big"}, "has no truth.csv; allowed: noise keep, overlaps every"),
         ({"signal_primary": True}, "has no particles.csv; allowed: signal_primary false"),
         ({"features": ["eta", "charge"]}, "has no cells.csv; allowed: features without charge"),
     ):

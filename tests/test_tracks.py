@@ -10,7 +10,7 @@ from registries import restored
 
 from archioptrx.tasks.options.tracks import TRACK_FINDERS, TRIPLET_FINDERS, TrackOptions, track_finder, triplet_finder
 from archioptrx.tasks.tracks.finders import find_tracks_by_triplets
-from archioptrx.tasks.tracks.finding import chains, components, numbered, walk_through
+from archioptrx.tasks.tracks.finding import chains, components, junction_removal, numbered, walk_through
 
 
 def edges(*pairs):
@@ -47,6 +47,16 @@ def test_components_join_what_accepted_edges_connect():
     assert parts(components(index, np.ones(5, bool), 7)) == {frozenset(range(6))}
     assert components(index, keep, 7, min_hits=4).tolist() == [-1] * 7
     assert components(edges(), np.zeros(0, bool), 2).tolist() == [-1, -1]
+
+
+def test_junctions_keep_their_best_edges():
+    # At hit 1 the edge to 2 is the best one outwards, at hit 5 the one from 2 the best one inwards.
+    index = edges((0, 1), (1, 2), (1, 4), (2, 5), (3, 5), (4, 6), (6, 7))
+    scores = np.array([0.9, 0.8, 0.7, 0.9, 0.6, 0.9, 0.9])
+    assert parts(junction_removal(index, scores, 8)) == {frozenset({0, 1, 2, 5}), frozenset({4, 6, 7})}
+    # Equal scores: the first hit by number.
+    assert junction_removal(edges((0, 1), (1, 2), (1, 3)), np.full(3, 0.9), 4).tolist() == [0, 0, 0, -1]
+    assert junction_removal(edges(), np.zeros(0), 2).tolist() == [-1, -1]
 
 
 def test_walk_takes_the_better_branch():

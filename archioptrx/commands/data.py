@@ -19,12 +19,15 @@ from archioptrx.data.plot import check_picture, plot
 from archioptrx.data.sources import SOURCES, check_spec, load_dataset
 
 if TYPE_CHECKING:
+    from archioptrx.data.dataset import Dataset
     from archioptrx.data.storage.stored import Store
 
 BUILDING = "building"
 """Key of the building's counts in a data set's options."""
 WIDEST = 200
 """Characters of an option that are printed."""
+MOST_HITS = 50_000
+"""Hits of the events whose ceiling is computed, which takes some seconds."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -103,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
     if text := repetition(dataset.graphs):
         print(f"data: {text}; allowed: each event once", file=sys.stderr)
     facts = summary(dataset)
+    if found := ceiling_of(dataset):
+        facts["ceiling"] = found
     if isinstance(dataset.graphs, StoredGraphs):
         facts["stored"] = storage_of(dataset.graphs.store)
     print(json.dumps(facts, indent=1, ensure_ascii=False) if args.json else as_text(facts))
@@ -111,6 +116,45 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         print(f"drawn to {args.plot}", file=sys.stderr)
     return 0
+
+
+def ceiling_of(dataset: Dataset) -> dict[str, Any]:
+    """What a perfect network would reach with the usual track finder on the first events; empty without particles.
+
+    Of the events, those up to `MOST_HITS` hits are taken, whole, and one at least.
+    """
+    from archioptrx.data.storage.graph_views import facts_of, taken
+    from archioptrx.tasks.edge_classification import EdgeClassification
+    from archioptrx.tasks.task import no_particles
+    from archioptrx.tasks.tracks.ceiling import ceiling
+    from archioptrx.tasks.tracks.scores import signal_selection
+
+    chosen: dict[str, list[int]] = {}
+    facts, hits = facts_of(dataset.graphs), 0
+    for place, graph in enumerate(facts):
+        if graph.event not in chosen and hits > MOST_HITS:
+            break
+        chosen.setdefault(graph.event, []).append(place)
+        hits += graph.hits
+    graphs = list(taken(dataset.graphs, [place for places in chosen.values() for place in places]))
+    task = EdgeClassification()
+    if not graphs or graphs[0].get("pid") is None or no_particles(graphs) or task.truth_fault(graphs):
+        return {}
+    numbers = ceiling(task, graphs, signal_selection(graphs, dataset.metadata.options))
+    return {"matching": "double", "events": len(chosen), **numbers} if numbers else {}
+
+
+def ceiling_text(numbers: Mapping[str, Any]) -> str:
+    """Efficiency, fakes and completeness of a perfect network's tracks as a line of text."""
+    names = {"track_efficiency": "track efficiency", "track_fake_rate": "fakes", "track_completeness": "completeness"}
+    parts = [f"{text} {numbers[name]:.4f}" for name, text in names.items() if numbers.get(name) is not None]
+    rows = [row for row in numbers.get("pt", []) if row["from"] >= 1 and row["efficiency"] is not None]
+    if high := sum(row["particles"] for row in rows):
+        share = sum(row["particles"] * row["efficiency"] for row in rows) / high
+        parts.insert(1, f"above 1 GeV {share:.4f}")
+    parts += [f"{numbers['broken_chains']:,} particles in pieces"] if "broken_chains" in numbers else []
+    events = f"{numbers['events']} event" + "s" * (numbers["events"] != 1)
+    return f"{', '.join(parts)}, of {numbers['particles']:,} particles of {events}"
 
 
 def storage_of(store: Store) -> dict[str, Any]:
@@ -179,6 +223,7 @@ def as_text(facts: dict[str, Any]) -> str:
         ("hit features", _scaled(metadata["node_features"], metadata["node_scale"])),
         ("edge features", _scaled(metadata["edge_features"], metadata["edge_scale"])),
         *((name, building_text(v) if name == BUILDING else _short(str(v))) for name, v in metadata["options"].items()),
+        *([("ceiling", ceiling_text(facts["ceiling"]))] if "ceiling" in facts else []),
         ("fingerprint", facts["fingerprint"]),
         *([("on disk", stored_text(facts["stored"]))] if "stored" in facts else []),
     ]

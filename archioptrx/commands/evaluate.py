@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_track_options(new)
     new.add_argument("--plot", type=Path, metavar="FILE", help="draw the efficiency of tracks: .png, .svg or .pdf")
+    new.add_argument("--tracks", metavar="YAML", help="tracks: other rules of finding them, '{chi2_max: 5}'")
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from archioptrx.core.files import plain
     from archioptrx.models.events import events_for
     from archioptrx.models.model_folder import load_model
+    from archioptrx.models.track_finding import with_tracks
     from archioptrx.models.working_point import chosen_cut
     from archioptrx.tasks.tracks.definitions import Definition
     from archioptrx.tasks.tracks.scores import signal_selection
@@ -64,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
     definition = None if args.matching is None else Definition.named(args.matching, args.fraction)
     model = load_model(args.model)
+    with_tracks(model.task, args.tracks)
     graphs, whole, metadata = events_for(model, args.data)
     signal = signal_selection(graphs, metadata.options)
     cut = chosen_cut(model, args.cut, args.efficiency)
@@ -102,21 +105,22 @@ def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **options: Any) 
     The ceiling are those of a network that answers every question of the task as the truth does. Figures by the
     definition of another project are a third section, with a ceiling inside.
     """
+    from archioptrx.tasks.tracks.ceiling import ceiling
     from archioptrx.tasks.tracks.figures import named_figures
     from archioptrx.tasks.tracks.metrics import track_metrics
-    from archioptrx.tasks.tracks.scores import events_of_task, track_numbers
+    from archioptrx.tasks.tracks.scores import events_of_task
 
     task, signal, limits, whole = (options[name] for name in ("task", "signal", "limits", "whole"))
     events, selection = events_of_task(task, outputs, graphs, whole), replace(signal, **limits)
     if not events:
         return {}
-    perfect = [task.perfect(graph) for graph in graphs]
     scores = {
         "tracks": track_metrics(events, selection, bins=True, task=task.name),
-        "ceiling": track_numbers(task, perfect, graphs, selection, whole),
+        "ceiling": ceiling(task, graphs, selection, whole),
     }
     if (definition := options["definition"]) is None:
         return scores
+    perfect = [task.perfect(graph) for graph in graphs]
     within = replace(definition.limits(signal, events), **limits)
     best = named_figures(definition, events_of_task(task, perfect, graphs, whole), within)
     rates = {name: best[name] for name in (*best["counts"], "pt", "eta") if name in best}
@@ -129,7 +133,9 @@ def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
     lines += _all_bins(scores, BIN_COLUMNS)
     if isinstance(tracks := scores.get("tracks"), Mapping):  # a task may have a number of that name
         lines += ["", f"{'tracks':28} {'this':>10} {'ceiling':>10}", *_beside(tracks, scores.get("ceiling", {}))]
-        lines += ["ceiling: with the true answer for every edge, hit or triplet of these graphs"]
+        broken = scores.get("ceiling", {}).get("broken_chains")
+        pieces = "" if broken is None else f"; true edges leave {broken:,} particles in pieces"
+        lines += [f"ceiling: with the true answer for every edge, hit or triplet of these graphs{pieces}"]
         lines += ["", *_table("matching", tracks["matching"].items(), RATES)]
         lines += _all_bins(tracks, TRACK_COLUMNS)
     if isinstance(figures := scores.get("figures"), Mapping) and "counts" in figures:

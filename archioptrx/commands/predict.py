@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--data", metavar="PATH", required=True, help="events, with or without truth")
     new.add_argument("--output", type=Path, metavar="DIR", required=True, help="a new or empty folder")
     new.add_argument("--cut", type=float, metavar="F", help="tracks: edges below this probability are dropped")
+    new.add_argument("--tracks", metavar="YAML", help="tracks: other rules of finding them, '{chi2_max: 5}'")
     new.add_argument("--skip-bad", action="store_true", help="leave out bad events and count them")
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
@@ -53,9 +54,11 @@ def run(args: argparse.Namespace) -> int:
     from archioptrx.core.files import new_folder
     from archioptrx.models.events import warn_of_kind
     from archioptrx.models.model_folder import load_model
+    from archioptrx.models.track_finding import with_tracks
 
     model = load_model(args.model)
-    task = model.task if args.cut is None else with_cut(model.task, args.cut)
+    task = with_tracks(model.task, args.tracks)
+    task = task if args.cut is None else with_cut(task, args.cut)
     data = description(model, args.data, args.skip_bad)
     writer, options = writer_of(data)
     dataset = data.load(like=model.metadata)
@@ -78,13 +81,9 @@ def with_cut(task: Task, cut: float) -> Task:
     InputError
         It scores no edges.
     """
-    from archioptrx.tasks.binary import BinaryClassification
-    from archioptrx.tasks.several import parts_of
+    from archioptrx.models.track_finding import scoring_parts
 
-    scoring = [part for part in parts_of(task) if isinstance(part, BinaryClassification)]
-    if not scoring:
-        raise InputError(f"--cut: {task.name} has no cut; allowed: models that score edges or triplets")
-    for part in scoring:
+    for part in scoring_parts(task, "--cut", "cut"):
         part.finding = replace(part.finding, cut=cut)
     return task
 

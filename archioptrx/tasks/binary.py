@@ -20,6 +20,7 @@ from archioptrx.tasks.comparison import Baseline, against_baseline, medals
 from archioptrx.tasks.metrics import metrics_of
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
 from archioptrx.tasks.task import Task, TaskObjective, mean_loss
+from archioptrx.tasks.tracks.finders import Places
 from archioptrx.tasks.tracks.metrics import ETA_BINS, PT_BINS
 
 
@@ -267,6 +268,15 @@ class BinaryClassification(Task):
                 ends: dict[str, Any] = {"from": low, "to": high if math.isfinite(high) else None}
                 scores.append(ends | self._scores(judged.taken(inside)))
         return scores
+
+
+def places_of(graph: HitGraph) -> Places | None:
+    """Places of the hits of a graph or batch; None where they aren't known, or nodes are chains of hits."""
+    if graph.get("pos") is None or graph.get("chain") is not None:
+        return None
+    pos = graph.pos.detach().cpu().double().numpy()
+    ends = np.array([0, len(pos)]) if graph.get("ptr") is None else graph.ptr.cpu().numpy()
+    return Places(pos, ends)
 
 
 def _joined(parts: Sequence[Tensor]) -> Any:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.tasks.binary import BinaryClassification, Rows
+from archioptrx.tasks.binary import BinaryClassification, Rows, places_of
 from archioptrx.tasks.options import EdgeOptions, task
 from archioptrx.tasks.tracks.finders import find_tracks
 
@@ -27,7 +27,7 @@ class EdgeClassification(BinaryClassification):
         edges, nodes, chosen = graph.edge_index.cpu().numpy(), len(graph.x), self.finding
         shorter = 0 if graph.get("chain") is None else graph["chain"].shape[1] - 1
         least = max(1, chosen.min_hits - shorter)
-        labels = find_tracks(edges, scores, nodes, chosen, least)
+        labels = find_tracks(edges, scores, nodes, chosen, least, places_of(graph))
         return torch.from_numpy(labels).to(graph.x.device)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.tasks.binary import BinaryClassification, Rows
+from archioptrx.tasks.binary import BinaryClassification, Rows, places_of
 from archioptrx.tasks.options import TripletOptions, task
 from archioptrx.tasks.tracks.finders import find_tracks_by_triplets
 
@@ -28,7 +28,7 @@ class TripletClassification(BinaryClassification):
         scores = torch.sigmoid(output.detach().double()).cpu().numpy()
         edges, triplets = graph.edge_index.cpu().numpy(), graph.triplet_index.cpu().numpy()
         nodes, chosen = len(graph.x), self.finding
-        labels = find_tracks_by_triplets(triplets, scores, edges, nodes, chosen)
+        labels = find_tracks_by_triplets(triplets, scores, edges, nodes, chosen, places_of(graph))
         return torch.from_numpy(labels).to(graph.x.device)
 
 

@@ -31,7 +31,7 @@ _CHOICES = {
     "preset": tuple(PRESETS),
     "layers": ("barrel", "all"),
     "noise": ("keep", "drop"),
-    "overlaps": ("consecutive", "every", "drop"),
+    "overlaps": ("every", "consecutive", "drop"),
 }
 _LEAST: Mapping[str, tuple[type | tuple[type, ...], float]] = {
     "pt_min": (float, 0),
@@ -72,8 +72,8 @@ class Cuts:
     noise
         `keep` or `drop` hits of no particle; the latter needs the truth.
     overlaps
-        Several hits of a particle in one layer, where modules overlap. All stay, and true is only the pair of hits that
-        really are consecutive (`consecutive`), or each pair of hits from one layer and the next (`every`, as acorn);
+        Several hits of a particle in one layer, where modules overlap. All stay, and true is each pair of hits from one
+        layer and the next (`every`, as acorn), or only the pair of hits that really are consecutive (`consecutive`);
         or only the first along the track stays (`drop`, as HEP.TrkX; needs the truth).
     skip_layers
         Number of layers that a candidate edge may miss.
@@ -98,7 +98,7 @@ class Cuts:
     phi_sectors: int = option(1, "parts of an event in φ")
     eta_sectors: int = option(1, "parts of an event in η")
     noise: str = option("keep", "keep or drop hits of no particle")
-    overlaps: str = option("consecutive", "hits of a particle twice in a layer: consecutive, every or drop")
+    overlaps: str = option("every", "hits of a particle twice in a layer: every, consecutive or drop")
     skip_layers: int = option(0, "layers that an edge may miss")
     features: tuple[str, ...] = option((), "hit features beside r, φ, z: eta, cells, charge, cluster_r_1 …", list)
     edge_features: tuple[str, ...] = edge_features_option()
@@ -144,7 +144,7 @@ class Cuts:
             "pt_min": (0.0, self.pt_min > 0),
             "noise": ("keep", self.noise == "drop"),
         }
-        changes["overlaps"] = "consecutive", self.overlaps == "drop"
+        changes["overlaps"] = "every", self.overlaps == "drop"
         return {name: value for name, (value, needed) in changes.items() if needed}
 
     @property

@@ -106,7 +106,7 @@ def run_chain(chain: str, field: float, events: Sequence[Mapping[str, NDArray[An
         (folder / "job.json").write_text(json.dumps(asdict(Job(chain, len(events), field))), encoding="utf-8")
         for number, arrays in enumerate(events):
             np.savez(folder / f"{number}.npz", **dict(arrays))  # type: ignore[arg-type]
-        command = [sys.executable, "-m", __spec__.name, name]
+        command = [sys.executable, "-P", "-m", __spec__.name, name]  # -P: nothing of the working folder is imported
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         if done.returncode:

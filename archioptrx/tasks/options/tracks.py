@@ -35,6 +35,7 @@ TRACK_FINDERS: DescribedRegistry[Callable[..., Any], FinderDescription] = Descri
     "track finder",
     {
         "components": (_BUNDLED, FinderDescription(cut=0.5)),
+        "junction_removal": (_BUNDLED, FinderDescription(cut=0.5)),
         USUAL_FINDER: (_BUNDLED, FinderDescription(cut=0.1, options={"follow": 0.6})),
     },
 )
@@ -102,26 +103,50 @@ class TrackOptions:
         Least number of hits of a track.
     further
         Further options of the track finder by name, in the order of the names; see `FinderDescription`.
+    complete
+        Whether hits that no edge brought to their track are added by geometry, and parts of a track joined; see
+        `archioptrx.tasks.tracks.completion`.
+    chi2_max
+        Largest χ² per degree of freedom of a track's helix fit, see `archioptrx.tasks.tracks.helix_fit`; tracks are
+        then searched in several passes, those with good scores first. 0: no limit, and one pass.
+    resolution
+        Expected distance of hits from a helix, as a multiple of that of TrackML's detector.
     """
 
     method: str = USUAL_FINDER
     cut: float = TRACK_FINDERS.description(USUAL_FINDER).cut
     min_hits: int = 3
     further: tuple[tuple[str, float], ...] = tuple(TRACK_FINDERS.description(USUAL_FINDER).options.items())
+    complete: bool = True
+    chi2_max: float = 0.0
+    resolution: float = 1.0
 
     @classmethod
     def read(cls, fields: Fields) -> TrackOptions:
         """Take and check the section `tracks`: a track finder's name, or `{method: …, cut: …}`."""
         written = fields.take("tracks", (dict, str), {})
         content = {"method": written} if isinstance(written, str) else written
-        inside = Fields(content, fields.at("tracks"), fields.faults)
+        return cls.inside(Fields(content, fields.at("tracks"), fields.faults))
+
+    @classmethod
+    def inside(cls, inside: Fields) -> TrackOptions:
+        """Take and check all keys of such a section."""
         method = inside.take("method", str, USUAL_FINDER, choices=TRACK_FINDERS)
         finder = TRACK_FINDERS.description(method)
         cut = inside.take("cut", float, finder.cut, minimum=0, maximum=1)
         further = {name: inside.take(name, float, usual, minimum=0) for name, usual in sorted(finder.options.items())}
         min_hits = inside.take("min_hits", int, cls.min_hits, minimum=2)
+        complete = inside.take("complete", bool, cls.complete)
+        chi2_max = inside.take("chi2_max", float, cls.chi2_max, minimum=0)
+        resolution = inside.take("resolution", float, cls.resolution, minimum=1e-3)
         inside.rest()
-        return cls(method, cut, min_hits, tuple(further.items()))
+        return cls(method, cut, min_hits, tuple(further.items()), complete, chi2_max, resolution)
+
+    def content(self) -> dict[str, Any]:
+        """The section that these options are read from."""
+        numbers = {"cut": self.cut, "min_hits": self.min_hits, **dict(self.further)}
+        geometry = {"complete": self.complete, "chi2_max": self.chi2_max, "resolution": self.resolution}
+        return {"method": self.method, **numbers, **geometry}
 
 
 USUAL = TrackOptions()

@@ -1,6 +1,7 @@
 """The bundled track finders: from scores of edges or triplets to track candidates, one label per hit, -1 for none.
 
-`components` joins all hits that accepted edges connect. `walk_through` also separates tracks that share hits or touch,
+`components` joins all hits that accepted edges connect, `junction_removal` after all but the best edges of each hit are
+dropped. `walk_through` also separates tracks that share hits or touch,
 and `chains` does so with scores of triplets. Each works on one graph, or on a batch, whose graphs no edge connects. A
 user adds a finder with `archioptrx.tasks.options.tracks.track_finder`.
 """
@@ -34,7 +35,29 @@ def components(edge_index: Ints, scores: Floats, hits: int, cut: float = 0.5, mi
     >>> components(np.array([[0, 1, 3], [1, 2, 4]]), np.array([0.9, 0.6, 0.7]), 6).tolist()
     [0, 0, 0, -1, -1, -1]
     """
-    return numbered(_groups(edge_index[:, scores >= cut], hits), min_hits)
+    return numbered(groups(edge_index[:, scores >= cut], hits), min_hits)
+
+
+@TRACK_FINDERS.registering("junction_removal")
+def junction_removal(edge_index: Ints, scores: Floats, hits: int, cut: float = 0.5, min_hits: int = MIN_HITS) -> Ints:
+    """Connected components after the removal of junctions: of a hit's edges inwards and outwards only the best stay.
+
+    As the track building of Acts on GPUs does it ("junction removal") and acorn's pipeline for it. What is left of a
+    component is paths. The time is that of sorting the edges.
+
+    Shapes: edge_index [2, E], scores [E] -> int64 [hits].
+
+    >>> junction_removal(np.array([[0, 1, 1, 2], [1, 2, 4, 3]]), np.array([0.9, 0.8, 0.7, 0.9]), 5).tolist()
+    [0, 0, 0, 0, -1]
+    """
+    accepted = scores >= cut
+    (start, end), score = edge_index[:, accepted], scores[accepted]
+    best = np.ones((2, len(start)), dtype=np.bool_)
+    for side, (own, other) in enumerate(((start, end), (end, start))):
+        order = np.lexsort((other, -score, own))
+        best[side] = False
+        best[side, order[starts(own[order])]] = True
+    return numbered(groups(np.stack([start, end])[:, best.all(axis=0)], hits), min_hits)
 
 
 @TRACK_FINDERS.registering("walk_through")
@@ -142,7 +165,7 @@ def best_paths(
     """
     accepted = scores >= cut
     (start, end), score = edge_index[:, accepted], scores[accepted].astype(np.float64)
-    group = _groups(edge_index[:, accepted], nodes)
+    group = groups(edge_index[:, accepted], nodes)
     simple = _simple(start, end, group)
     labels = np.where(simple[group], group, -1)
     worth: Floats = np.bincount(group[start], score, minlength=len(simple)).astype(np.float64)[group]
@@ -154,7 +177,7 @@ def best_paths(
     return labels, worth
 
 
-def _groups(edge_index: Ints, nodes: int) -> Ints:
+def groups(edge_index: Ints, nodes: int) -> Ints:
     """Connected component of each node."""
     ones = np.ones(edge_index.shape[1], dtype=np.int8)
     matrix = coo_array((ones, (edge_index[0], edge_index[1])), shape=(nodes, nodes))
