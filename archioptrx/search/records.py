@@ -70,8 +70,9 @@ class Records:
         if self.tracking.on:
             config = {key: line.get(key) for key in OF_TRIAL} | spec.to_dict()
             self.tracking.started(name, {**config, **self.about}, str(spec.graph))
-            for row in [] if before is None else self.folder.curves().get(line["proposal"], []):
-                if row["epoch"] <= before["epochs"]:  # a part that a crash ended may have had more
+            if before is not None:
+                epochs = self.folder.curves().get(line["proposal"], [])
+                for row in epochs[: before["epochs"]]:  # a part that a crash ended may have had more
                     self.tracking.epoch(name, row["epoch"], numbers_of(row))
 
     def heard(self, name: str, line: Mapping[str, Any], message: dict[str, Any]) -> None:

@@ -103,7 +103,10 @@ def tracks_section(comparison: Comparison) -> Section | None:
     for quantity, title in QUANTITIES.items():
         of_quantity = [name for name in names if name.startswith(f"{quantity} ")]
         rows: list[list[str | Cell]] = [
-            [name.removeprefix(f"{quantity} "), *(_cell(entry.bins.get(name)) for entry in comparison.entries)]
+            [
+                name.removeprefix(f"{quantity} "),
+                *(_cell(entry.bins.get(name), comparison.units) for entry in comparison.entries),
+            ]
             for name in of_quantity
         ]
         if rows:

@@ -134,15 +134,15 @@ def bin_lines(comparison: Comparison, width: int) -> list[str]:
             block = comparison.entries[first : first + fit]
             table = _table([entry.title for entry in block], title)
             for name in of_quantity:
-                cells = [_bin_cell(entry.bins.get(name, Number(None))) for entry in block]
+                cells = [_bin_cell(entry.bins.get(name, Number(None)), comparison.units) for entry in block]
                 table.add_row(name.removeprefix(f"{quantity} "), *cells)
             lines += ["", plain_text(table)]
     return lines
 
 
-def _bin_cell(number: Number) -> str:
+def _bin_cell(number: Number, units: int) -> str:
     """Efficiency with its interval on one line."""
-    return f"{value_text(number.value, 3)} {interval_text(number, 3)}".strip()
+    return f"{value_text(number.value, 3)} {interval_text(number, units, 3)}".strip()
 
 
 def ratio_text(name: str, value: float | None, first: float | None) -> str:
