@@ -13,7 +13,7 @@ from registries import restored
 from archioptrx.data.sources import load_dataset
 from archioptrx.runs.experiment import parse_experiment
 from archioptrx.runs.leaderboard import Front, front_numbers, pareto_front, ranked, worth_training_again
-from archioptrx.search.schedule import Asha
+from archioptrx.search.schedule import StoppingAsha
 from archioptrx.tasks import make_task
 from archioptrx.tasks.classification_metrics import ClassifiedRows
 from archioptrx.tasks.metrics import LARGE, METRICS, TRACKS, metric, metrics_of
@@ -198,7 +198,7 @@ def test_a_cheap_network_that_can_do_nothing_is_not_trained_again() -> None:
 
 @given(score_lists, st.sampled_from([1.5, 2.0, 3.0]))
 def test_asha_keeps_the_front_of_a_rung_where_there_is_room(scores: list[Scores], factor: float) -> None:
-    asha = Asha(1, factor)
+    asha = StoppingAsha(1, factor)
     for number, point in enumerate(scores):
         pruned = asha.prunes(number, 1, point)
         so_far = scores[: number + 1]
@@ -215,7 +215,7 @@ def test_asha_keeps_the_front_of_a_rung_where_there_is_room(scores: list[Scores]
 @given(st.lists(score_lists, min_size=1, max_size=8))
 def test_asha_remembers_curves_of_several_goals(curves: list[list[Scores]]) -> None:
     curves = [[point[:2] for point in curve] for curve in curves]
-    pruner, other = Asha(), Asha()
+    pruner, other = StoppingAsha(), StoppingAsha()
     for number, curve in enumerate(curves):
         other.remember(number, curve)
         for epoch, scores in enumerate(curve, 1):
@@ -226,7 +226,7 @@ def test_asha_remembers_curves_of_several_goals(curves: list[list[Scores]]) -> N
 
 
 def test_asha_with_several_goals_counts_the_best_epoch_of_the_first() -> None:
-    asha = Asha(1, 2.0)
+    asha = StoppingAsha(1, 2.0)
     assert not asha.prunes(0, 1, (0.9, -10.0)), "alone"
     assert asha.prunes(1, 1, (0.5, -1.0)), "nothing dominates it, but there is room for one"
     assert not asha.prunes(2, 1, (0.4, -0.5)), "now there is room for two, and it is an end of the front"

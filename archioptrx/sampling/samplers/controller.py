@@ -208,8 +208,10 @@ class Controller:
 
     def _welcome(self, trained: Sequence[Example]) -> None:
         """Keep the best candidates for replay."""
-        latest = {example.trace: example for example in (*self.best, *trained)}  # of one that had paused
-        rivals = [example for example in latest.values() if example.score is not None]
+        known = [*self.best, *trained]
+        longest = {example.trace: example.epochs for example in sorted(known, key=lambda example: example.epochs)}
+        # Of a trial that had paused the last observation alone counts.
+        rivals = [one for one in known if one.score is not None and one.epochs == longest[one.trace]]
         self.best = [rivals[i] for i in order([(rival.score, rival.epochs) for rival in rivals])[: self.replay]]
 
     def _update(self, trained: Sequence[Example], advantages: Tensor, good: Sequence[Example]) -> None:
