@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from registries import restored
 from small_search import Crash, crashing, lines, quiet, results, searched, small
 
 from archioptrx.core.errors import InputError
@@ -17,7 +18,7 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.costs import schedule_of
 from archioptrx.runs.experiment_sections import Keep
 from archioptrx.runs.run_folder import RunFolder
-from archioptrx.sampling.samplers.registry import sampler
+from archioptrx.sampling.samplers import SAMPLERS, sampler
 from archioptrx.search.pauses import MOST, Pauses
 from archioptrx.search.repetition import Repetition
 from archioptrx.search.retention import Retention
@@ -278,6 +279,7 @@ def test_a_trial_whose_patience_ends_at_a_rung_has_ended(tmp_path: Path) -> None
     assert out and all(row["status"] == "finished" for row in out)
 
 
+@restored(SAMPLERS)
 def test_the_sampler_receives_every_result_in_order(tmp_path: Path) -> None:
     received = list[tuple[str, int]]()
 
