@@ -23,7 +23,7 @@ from archioptrx.data.sources.pickle_writing import write as write_samples
 from archioptrx.data.sources.trackml import write_event
 from archioptrx.models.predictions.pickle_predictions import sample_of
 from archioptrx.report.comparison.statistics import RowStatistic
-from archioptrx.report.comparison.units import units_of
+from archioptrx.report.comparison.units import PARTS, Units, units_of
 from archioptrx.tasks import make_task
 from archioptrx.tasks.tracks.scores import track_scores
 from archioptrx.training.fit import Fitting
@@ -107,7 +107,8 @@ def test_tasks_of_hits_score_events_that_are_all_empty(task, width):
 
 def test_models_are_compared_on_events_without_any_edge():
     graph = empty(toy(1).metadata, 3)
-    units = units_of([graph], divisible=True)
+    assert units_of([graph], divisible=True).number == 0
+    units = Units(PARTS, (0,), number=4, parts=4)  # as of an architecture whose own graphs have no edges
     statistic = RowStatistic(make_task({"name": "edge_classification"}), [torch.zeros(0)], [graph], units, 0.5)
     assert set(statistic(np.ones(units.number, dtype=np.int64)).values()) == {None}
 

@@ -78,7 +78,7 @@ def units_of(graphs: Sequence[HitGraph], divisible: bool) -> Units:
         return Units(EVENTS, tuple(events[facts.event] for facts in facts_of(graphs)), len(events))
     if len(scored) >= LEAST:
         return Units(GRAPHS, tuple(range(len(graphs))), len(graphs))
-    if not divisible or not len(graphs):
+    if not divisible or not scored:
         return Units("", (), 0)
-    parts = -(-BLOCKS // (len(scored) or len(graphs)))
+    parts = -(-BLOCKS // len(scored))
     return Units(PARTS, tuple(range(0, parts * len(graphs), parts)), parts * len(graphs), parts)
