@@ -83,11 +83,20 @@ def test_parts_of_a_track_are_joined_and_parts_of_others_are_not():
 def test_a_track_is_followed_in_both_directions():
     pos = np.concatenate([helix(at=RADII[:9]), [[50.0, -60.0, 10.0]]])
     labels = np.array([-1, -1, 3, 3, 3, 3, -1, -1, -1, -1])
-    outwards, found = extend(labels, pos, SIMPLE, 1)
-    assert found and outwards.tolist() == [-1, -1, 3, 3, 3, 3, 3, -1, -1, -1]
-    inwards, found = extend(labels, pos, SIMPLE, -1)
-    assert found and inwards.tolist() == [-1, 3, 3, 3, 3, 3, -1, -1, -1, -1]
+    outwards, found = extend(labels, pos, SIMPLE, 1, np.array([3]))
+    assert found.tolist() == [3] and outwards.tolist() == [-1, -1, 3, 3, 3, 3, 3, -1, -1, -1]
+    inwards, found = extend(labels, pos, SIMPLE, -1, np.array([3]))
+    assert found.tolist() == [3] and inwards.tolist() == [-1, 3, 3, 3, 3, 3, -1, -1, -1, -1]
     assert complete(labels, pos, SIMPLE).tolist() == [3] * 9 + [-1]
+    same, found = extend(labels, pos, SIMPLE, 1, np.array([4]))
+    assert not len(found) and (same == labels).all()
+
+
+def test_a_track_that_lost_its_hit_to_another_goes_on():
+    """Two parts of one particle side by side end at one free hit: one takes it, both are looked at again."""
+    pos = np.concatenate([helix()[:6], helix()[2:5] + np.array([0.0, 0.0, 0.05])])
+    labels, found = extend(np.array([0] * 5 + [-1] + [1] * 3), pos, SIMPLE, 1, np.array([0, 1]))
+    assert found.tolist() == [0, 1] and labels[5] in (0, 1)
 
 
 def test_a_track_is_not_followed_through_the_beam_line():

@@ -69,10 +69,13 @@ def complete(labels: Ints, pos: Floats, resolution: Resolution) -> Ints:
         labels, merged = merge(labels, pos, resolution)
         if not merged:
             break
+    # A track without a hit in its windows has none in the next round either: free hits only become fewer.
+    tried = np.unique(labels[labels >= 0])
     for _ in range(ROUNDS):
-        labels, outwards = extend(labels, pos, resolution, 1)
-        labels, inwards = extend(labels, pos, resolution, -1)
-        if not outwards and not inwards:
+        labels, outwards = extend(labels, pos, resolution, 1, tried)
+        labels, inwards = extend(labels, pos, resolution, -1, tried)
+        tried = np.union1d(outwards, inwards)
+        if not len(tried):
             break
     labels, _ = merge(labels, pos, resolution)
     return attach(labels, pos, resolution)
@@ -127,16 +130,19 @@ def _around(tracks: Tracks) -> Ints:
     return np.where(((inner >= 0) & (outer >= 0))[:, None], np.stack([inner, here, outer], 1), ends)
 
 
-def extend(labels: Ints, pos: Floats, resolution: Resolution, step: int) -> tuple[Ints, bool]:
-    """Bring the next free hit to each track, outwards (1) or inwards (-1).
+def extend(labels: Ints, pos: Floats, resolution: Resolution, step: int, tried: Ints) -> tuple[Ints, Ints]:
+    """Bring the next free hit to some tracks, outwards (1) or inwards (-1).
 
-    Shapes: labels [N], pos [N, 3] -> [N], and whether a hit was found.
+    Shapes: labels [N], pos [N, 3], tried (labels of the tracks) [T] -> [N], and the labels of those that had a hit in
+    their windows, also where another track took it.
     """
     tracks, free = Tracks.of(labels, pos), np.flatnonzero(labels < 0)
     track, knots = _ends(tracks, step)
+    sought = np.isin(tracks.name[track], tried)
+    track, knots = track[sought], knots[sought]
     if not len(track) or not len(free):
-        return labels, False
-    row, hit = _ahead(Helix(pos[knots]), pos, free, REACH, "extend")
+        return labels, np.zeros(0, np.int64)
+    row, hit = _ahead(Helix(pos[knots]), pos, free, step, REACH, "extend")
     row, hit = _onwards(pos, knots[row, 2], hit, step, row)
     helix, end = Helix(pos[knots[row]]), pos[knots[row, 2]]
     wide = _widths(helix, pos[hit], resolution)
@@ -144,6 +150,7 @@ def extend(labels: Ints, pos: Floats, resolution: Resolution, step: int) -> tupl
     distance = np.linalg.norm(pos[hit] - end, axis=1)
     good = (pull < WINDOW) & (wide[0] * wide[1] < LARGEST) & (helix.arc(pos[hit]) > helix.arc(end))
     track, hit, pull, distance = track[row[good]], hit[good], pull[good], distance[good]
+    lively = np.unique(tracks.name[track])
     nearest = np.full(len(tracks), np.inf)
     np.minimum.at(nearest, track, distance)
     near = distance <= nearest[track] + BAND
@@ -153,7 +160,7 @@ def extend(labels: Ints, pos: Floats, resolution: Resolution, step: int) -> tupl
         track, hit, pull = track[best], hit[best], pull[best]
     labels = labels.copy()
     labels[hit] = tracks.name[track]
-    return labels, bool(len(hit))
+    return labels, lively
 
 
 def merge(labels: Ints, pos: Floats, resolution: Resolution) -> tuple[Ints, bool]:
@@ -183,7 +190,7 @@ def _parts_ahead(tracks: Tracks, step: int) -> Ints:
     if not len(track):
         return np.zeros(0, np.int64)
     pos, goals = tracks.pos, tracks.inner if step > 0 else tracks.outer
-    row, hit = _ahead(Helix(pos[knots]), pos, goals, MERGE_REACH, "merge")
+    row, hit = _ahead(Helix(pos[knots]), pos, goals, step, MERGE_REACH, "merge")
     one, other = track[row], tracks.of_hit[hit]
     inner, outer = (one, other) if step > 0 else (other, one)
     distance = np.linalg.norm(pos, axis=1)
@@ -228,12 +235,24 @@ def _ends(tracks: Tracks, step: int, least: int = 3) -> tuple[Ints, Ints]:
     return known, np.where(places[known] >= 0, tracks.hit[places[known]], -1)
 
 
-def _ahead(helix: Helix, pos: Floats, goals: Ints, reach: float, what: str) -> tuple[Ints, Ints]:
-    """Hits, of some, that helices come near to beyond their last knots: helix and hit of each, each pair once."""
-    step, width = STEPS[what]
-    distances = np.arange(step, reach + step, step)
-    point, goal = _near(helix.beyond(distances).reshape(-1, 3), None, pos[goals], width, _NEIGHBOURS[what])
-    return np.divmod(np.unique(point // len(distances) * len(pos) + goals[goal]), len(pos))
+def _ahead(helix: Helix, pos: Floats, goals: Ints, step: int, reach: float, what: str) -> tuple[Ints, Ints]:
+    """Hits, of some, that helices come near to beyond their last knots: helix and hit of each, each pair once.
+
+    Inwards (`step` -1) only hits nearer to the origin than the last knot are sought.
+    """
+    length, width = STEPS[what]
+    distances = np.arange(length, reach + length, length)
+    points = helix.beyond(distances)
+    # Most helices soon leave the detector, or pass the beam line: points there would cost the most of the time.
+    useful = np.ones(points.shape[:2], dtype=np.bool_)
+    for axis in range(3):
+        low, high = pos[goals, axis].min() - width, pos[goals, axis].max() + width
+        useful &= (points[..., axis] >= low) & (points[..., axis] <= high)
+    if step < 0:
+        end = np.linalg.norm(helix.knots[:, 2], axis=1) + width
+        useful &= np.einsum("kdi,kdi->kd", points, points) <= end[:, None] ** 2
+    row, goal = _near(points[useful], np.nonzero(useful)[0], pos[goals], width, _NEIGHBOURS[what])
+    return np.divmod(np.unique(row * len(pos) + goals[goal]), len(pos))
 
 
 def _near(points: Floats, names: Ints | None, others: Floats, width: float, most: int) -> tuple[Ints, Ints]:
