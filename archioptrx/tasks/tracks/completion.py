@@ -136,10 +136,8 @@ def extend(labels: Ints, pos: Floats, resolution: Resolution, step: int, tried: 
     Shapes: labels [N], pos [N, 3], tried (labels of the tracks) [T] -> [N], and the labels of those that had a hit in
     their windows, also where another track took it.
     """
-    tracks, free = Tracks.of(labels, pos), np.flatnonzero(labels < 0)
+    tracks, free = Tracks.of(np.where(np.isin(labels, tried), labels, -1), pos), np.flatnonzero(labels < 0)
     track, knots = _ends(tracks, step)
-    sought = np.isin(tracks.name[track], tried)
-    track, knots = track[sought], knots[sought]
     if not len(track) or not len(free):
         return labels, np.zeros(0, np.int64)
     row, hit = _ahead(Helix(pos[knots]), pos, free, step, REACH, "extend")
