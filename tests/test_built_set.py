@@ -14,9 +14,10 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_set import as_built
 from archioptrx.data.description import DataDescription
 from archioptrx.data.options import SOURCES, ToyOptions, source
-from archioptrx.data.sources import load_dataset, toy
+from archioptrx.data.sources import load_dataset, toy, with_path
 from archioptrx.data.sources.hitgraphs import write
 from archioptrx.runs.experiment import load_experiment
+from archioptrx.runs.overrides import override
 from archioptrx.search.setup import prepare
 
 HELIX = {"source": "helix", "events": 3, "particles": 20, "slope_max": 8e-4, "seed": 3}
@@ -31,6 +32,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "helix": {**HELIX, "csv": str(events)},
         "trackml": {"source": "trackml", "path": str(events), "slope_max": 8e-4},
         "triplets": {"source": "triplets", "of": {"source": "toy", "num_samples": 3}},
+        "line": {"source": "line_graph", "of": HELIX},
     }
     for name, spec in specs.items():
         write(load_dataset(spec), top / name)
@@ -57,10 +59,59 @@ def test_a_source_of_another_one(folders: dict[str, str]) -> None:
     read = {"source": "hitgraphs", "path": folders["trackml"]}
     content, _ = as_built({"source": "triplets", "of": {"source": "trackml", "path": folders["trackml"]}})
     assert content == {"source": "triplets", "of": read}
-    content, _ = as_built({"source": "triplets", "of": {"path": folders["triplets"]}})
-    assert content == {"source": "hitgraphs", "path": folders["triplets"]}
+    content, _ = as_built({"source": "line_graph", "of": {"source": "helix", "path": folders["line"]}})
+    assert content == {"source": "hitgraphs", "path": folders["line"]}
     for other in ({"source": "trackml", "path": folders["events"]}, {"source": "toy"}, read):
         assert as_built(other) == (other, ())
+
+
+@pytest.mark.parametrize("named", [{}, {"source": "hitgraphs"}])
+def test_a_folder_under_of_is_data_as_they_are(folders: dict[str, str], named: dict[str, str]) -> None:
+    spec = {"source": "line_graph", "of": {**named, "path": folders["line"]}}
+    assert as_built(spec) == (spec, ())
+    expected = load_dataset({"source": "line_graph", "of": {"source": "line_graph", "of": HELIX}})
+    assert load_dataset(spec).graphs[0].chain.tolist() == expected.graphs[0].chain.tolist()
+
+
+def test_options_without_a_value_in_the_record_are_named_at_every_level(folders: dict[str, str]) -> None:
+    helix = {"source": "helix", "path": folders["line"], "slope_max": 0.005}
+    _, notes = as_built({"source": "line_graph", "model": "m", "cut": 0.6, "most": 9, "of": helix})
+    assert notes == tuple(
+        f"{folders['line']}: {text} has no effect"
+        for text in (
+            "was built without a model, so that model m",
+            "is built already, so that cut 0.6",
+            "is built already, so that most 9",
+            "was built with slope_max 0.0008, so that slope_max 0.005",
+        )
+    )
+    _, notes = as_built({"source": "triplets", "of": {"source": "trackml", "path": folders["line"]}})
+    assert notes == (f"{folders['line']}: was built by line_graph of helix, so that source trackml has no effect",)
+
+
+@pytest.mark.parametrize("trained_on", [{"source": "trackml", "path": "raw"}, {"source": "toy"}])
+def test_other_data_of_a_model_are_put_at_the_level_that_they_were_built_for(
+    folders: dict[str, str], trained_on: dict[str, Any]
+) -> None:
+    line, triplets = ({"source": "hitgraphs", "path": folders[name]} for name in ("line", "triplets"))
+    triplet_model = {"source": "line_graph", "of": trained_on}
+    quadruplet_model = {"source": "line_graph", "of": triplet_model}
+    assert with_path(triplet_model, folders["line"]) == line
+    assert with_path(quadruplet_model, folders["line"]) == {"source": "line_graph", "of": line}
+    of_folder = {"source": "line_graph", "of": line}
+    assert with_path(of_folder, folders["line"]) == of_folder
+    assert with_path(triplet_model, folders["triplets"]) == {"source": "line_graph", "of": triplets}
+
+
+def test_a_path_of_an_experiment_is_put_at_the_level_that_it_was_built_for(folders: dict[str, str]) -> None:
+    document = {"data": {"source": "line_graph", "cut": 0.6, "of": {"source": "trackml", "slope_max": 0.005}}}
+    changed = override(document, {"data.path": folders["line"]}, "file")["data"]
+    content, notes = as_built(changed)
+    assert content == {"source": "hitgraphs", "path": folders["line"]} and len(notes) == 2
+    deeper = override(
+        {"data": {"source": "line_graph", "of": document["data"]}}, {"data.path": folders["line"]}, "file"
+    )
+    assert as_built(deeper["data"]) == ({"source": "line_graph", "of": content}, notes)
 
 
 @pytest.mark.parametrize("experiment", sorted({*bundled_names("experiments")} - {"samplers"}))  # a study of several

@@ -11,6 +11,7 @@ from typing import Any
 from archioptrx.core.config import Fields
 from archioptrx.core.overrides import apply
 from archioptrx.core.plugins import read_imports
+from archioptrx.data.built_set import BuiltSet, as_built, levels, placed
 from archioptrx.data.options import SOURCES, has_option
 from archioptrx.data.options.base import OF
 
@@ -19,7 +20,8 @@ def override(document: Any, overrides: Mapping[str, Any], place: str, options: M
     """A copy of a document with the values of dotted keys replaced; `data.path` may change the source too.
 
     Where the document's source makes its events, a path replaces it by the source that fits the names of the files.
-    Where a source is built from another one (`of`), the path belongs to the innermost.
+    Where a source is built from another one (`of`), the path belongs to the innermost, except for graphs that were
+    built as those of the document.
 
     Parameters
     ----------
@@ -41,8 +43,29 @@ def override(document: Any, overrides: Mapping[str, Any], place: str, options: M
     while isinstance(data, Mapping) and (OF in data or has_option(data.get("source"), OF)):
         section, data = f"{section}.{OF}", data.get(OF)
     reads = isinstance(data, Mapping) and ("path" in data or _reads_files(data.get("source")))
-    placed = {f"{section}.path" if key == "data.path" else key: value for key, value in overrides.items()}
-    return apply(document if reads else apply(document, {section: {}}), placed)
+    moved = {f"{section}.path" if key == "data.path" else key: value for key, value in overrides.items()}
+    changed = apply(document if reads else apply(document, {section: {}}), moved)
+    return _with_built(changed, section, overrides["data.path"])
+
+
+def _with_built(document: dict[str, Any], section: str, path: object) -> dict[str, Any]:
+    """The document, in which graphs that were built as its own are named as such.
+
+    Parameters
+    ----------
+    section
+        Section of the innermost source, where the path stands.
+    """
+    data = document.get("data")
+    if not isinstance(data, Mapping) or OF not in data or not isinstance(path, str):
+        return document
+    described, built = placed(apply(document, {f"{section}.path": None})["data"], path), BuiltSet.at(path)
+    if described is None or built is None:
+        return document
+    # Where the sources are those of the record, options of building that differ are named.
+    named = apply(document, {f"{section}.source": built.levels[-1].source})
+    replaced = len(levels(as_built(named["data"])[0])) == len(levels(described))
+    return named if replaced else {**document, "data": described}
 
 
 def _reads_files(source: object) -> bool:

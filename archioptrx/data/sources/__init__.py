@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.errors import InputError
-from archioptrx.data.built_set import as_built
+from archioptrx.data.built_set import as_built, placed
 from archioptrx.data.options import (
     OF,
     SOURCES,
@@ -126,6 +126,7 @@ def with_path(content: Mapping[str, Any], path: str) -> dict[str, Any]:
 
     The path goes to the source that reads files: to the innermost one, where a source is made of another. Where the
     files are of another kind, their own source reads them; where both build graphs of events, with the same cuts.
+    Graphs that were built as those of the description, or as those under its `of`, are read as they are: see `placed`.
 
     >>> with_path({"source": "hitgraphs", "path": "a", "sectors": 4, "events": 9}, "b")
     {'source': 'hitgraphs', 'path': 'b', 'sectors': 4}
@@ -136,6 +137,8 @@ def with_path(content: Mapping[str, Any], path: str) -> dict[str, Any]:
     >>> with_path({"source": "learned", "of": "a"}, "b")
     {'source': 'learned', 'of': {'source': 'hitgraphs', 'path': 'b'}}
     """
+    if (built := placed(content, path)) is not None:
+        return built
     if OF in content:
         return {**content, OF: with_path(description(content[OF]), path)}
     source = source_at(Path(path))
