@@ -9,7 +9,7 @@ import torch
 from graphs import random_dataset, toy
 
 from archioptrx.core.errors import InputError
-from archioptrx.data.copies import KnownGraphs, repeated_events, repetition, shared_events
+from archioptrx.data.copies import KnownGraphs, known_events, repeated_events, repetition, shared_events
 from archioptrx.data.dataset import Dataset, Metadata, cut_sectors, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.sources import load_dataset
@@ -46,6 +46,18 @@ def test_a_copy_is_found_in_any_disguise(source):
     known = KnownGraphs(dataset.graphs[:6])
     assert all(known.holds(disguised(graph, dataset)) for graph in dataset.graphs[:6])
     assert not any(known.holds(graph) for graph in dataset.graphs[6:])
+
+
+@pytest.mark.parametrize("source", ["line_graph", "triplets"])
+def test_events_are_known_by_their_hits_where_nodes_are_chains(source):
+    helix = {"source": "helix", "events": 3, "particles": 30, "slope_max": 0.002}
+    plain = load_dataset(helix)
+    made = load_dataset({"source": source, "of": helix})
+    names = [graph.event for graph in plain.graphs]
+    assert known_events(plain.graphs, made.graphs[:2]) == names[:2]
+    assert known_events(made.graphs, plain.graphs[:2]) == names[:2]
+    other = load_dataset({"source": source, "of": {**helix, "seed": 5}})
+    assert known_events(plain.graphs, other.graphs) == []
 
 
 def test_no_other_event_is_taken_for_a_copy():

@@ -194,7 +194,7 @@ class PlaceSample:
     @classmethod
     def of(cls, graphs: Sequence[HitGraph]) -> PlaceSample:
         """Sample of an event's graphs; it is empty where they have no positions."""
-        parts = [_keys(graph.pos.numpy()) for graph in graphs if graph.get("pos") is not None]
+        parts = [_keys(*_r_and_z(graph)) for graph in graphs if graph.get("pos") is not None]
         keys = np.concatenate([np.zeros(0, np.uint64), *parts])
         if len(keys) > (enough := 4 * SAMPLE):
             # Sorting all of them would take longer than all else. A place may stand there several times.
@@ -208,10 +208,17 @@ class PlaceSample:
         return int(np.searchsorted(self.keys, end, side="right"))
 
 
-def _keys(pos: NDArray[np.float32]) -> Keys:
-    """Keys of `PlaceSample` for all hits off z = 0. Shapes: pos [N, 3] -> [K]."""
-    x, y, z = pos[pos[:, 2] != 0].T
-    r = np.hypot(x.astype(np.float64), y.astype(np.float64)).astype(np.float32)
+def _r_and_z(graph: HitGraph) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """r and z of the hits; of a line graph, whose nodes lie between hits, of those in its table where it has one."""
+    if graph.get("chain_hit_r") is not None and graph.get("chain_hit_z") is not None:
+        return graph.chain_hit_r.numpy(), graph.chain_hit_z.numpy()
+    x, y, z = graph.pos.numpy().T
+    return np.hypot(x.astype(np.float64), y.astype(np.float64)).astype(np.float32), z
+
+
+def _keys(r: NDArray[np.float32], z: NDArray[np.float32]) -> Keys:
+    """Keys of `PlaceSample` for all hits off z = 0. Shapes: r, z [N] -> [K]."""
+    r, z = r[z != 0], z[z != 0]
     half = np.uint32(1 << (DROPPED - 1))
     cells = [
         ((np.ascontiguousarray(values).view(np.uint32) + half) >> np.uint32(DROPPED)).astype(np.uint64)

@@ -25,7 +25,7 @@ BASELINES = ("baseline", "baseline_logit")
 """Answers of an earlier classifier to edges, as a probability or as a logit: one of them, or none."""
 PARTICLE_FIELDS = ("particle_id", "particles")
 PAIR_FIELDS = ("y_loss",)
-CHAIN_HIT_FIELDS = ("chain_hit_id", "chain_hit_pid", "chain_hit_pt", "chain_hit_weight", "chain_hit_z")
+CHAIN_HIT_FIELDS = ("chain_hit_id", "chain_hit_pid", "chain_hit_pt", "chain_hit_weight", "chain_hit_z", "chain_hit_r")
 SECTOR_IDS = 2**32
 """Numbers that are reserved for the hits of one sector, where a source doesn't name hits."""
 _PT = PARTICLE_COLUMNS.index("pt")
@@ -73,8 +73,10 @@ class HitGraph(Data):
     chain_hit_id : int64 [H]
         Names of all hits of the graph that a line graph was made of, in its order: the table by which tracks of chains
         are scored. Also of hits that are in no chain; where nodes were taken away, the hits of the kept chains alone.
-    chain_hit_pid, chain_hit_pt, chain_hit_weight, chain_hit_z : int64, float32, float32, float32 [H]
-        `pid`, `pt`, `hit_weight` and z in mm of each hit of the table, as far as that graph had them.
+    chain_hit_pid, chain_hit_pt, chain_hit_weight : int64, float32, float32 [H]
+        `pid`, `pt` and `hit_weight` of each hit of the table, as far as that graph had them.
+    chain_hit_z, chain_hit_r : float32 [H]
+        Place of each hit of the table in mm, by which events are recognised.
     particle_index : int64 [N]
         Row of each hit's particle in `particles`: pid is particle_id[particle_index].
     particle_id, particles : int64 [P], float32 [P, 8]

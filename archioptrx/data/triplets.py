@@ -280,7 +280,8 @@ def chain_hits(graph: HitGraph) -> Mapping[str, Any]:
         return {name: graph[name] for name in CHAIN_HIT_FIELDS if graph.get(name) is not None}
     fields = dict(zip(CHAIN_HIT_FIELDS, ("hit_id", "pid", "pt", "hit_weight"), strict=False))
     table = {name: graph[known] for name, known in fields.items() if graph.get(known) is not None}
-    return table | {"chain_hit_z": graph.pos[:, 2]}
+    x, y, z = graph.pos.numpy().T
+    return table | {"chain_hit_z": z, "chain_hit_r": np.hypot(x.astype(np.float64), y.astype(np.float64))}
 
 
 def particles(doublets: Doublets) -> Mapping[str, Any]:

@@ -25,7 +25,7 @@ from archioptrx.tasks.tracks.metrics import EventTracks, Floats, Ints, Selection
 
 _PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
 
-_OF_HIT = dict(zip(CHAIN_HIT_FIELDS, ("hit_id", "pid", "pt", "hit_weight", "z"), strict=True))
+_OF_HIT = dict(zip(CHAIN_HIT_FIELDS, ("hit_id", "pid", "pt", "hit_weight", "z", "r"), strict=True))
 """Fields of the table of a line graph's hits, under the names that they have for the nodes of a plain graph."""
 
 
