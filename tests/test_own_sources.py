@@ -1,7 +1,7 @@
 """A source of the user's own: registered by a decorator, its options checked by their types."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,16 @@ from small_search import allow
 from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
-from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph
+from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph, batch_graphs
 from archioptrx.data.kinds import other_kind
 from archioptrx.data.options import HERE, SOURCES, PlainOptions, ToyOptions, option
 from archioptrx.data.sources import check_spec, load_dataset, source, toy, with_path
 from archioptrx.data.sources.stream import Job, stream
+from archioptrx.models.events import no_fit
 from archioptrx.runs.experiment import parse_experiment
+from archioptrx.tasks.binary import places_of
+from archioptrx.tasks.edge_classification import EdgeClassification
+from archioptrx.tasks.options.tracks import TrackOptions
 
 TOY = toy.load(ToyOptions(num_samples=1))
 
@@ -209,6 +213,29 @@ def test_a_source_may_have_units_of_its_own() -> None:
     graph = changed(TOY.graphs[0], x=x)
     assert torch.equal(loaded(graph, own_units=True).graphs[0].x, x)
     assert other_kind(TOY.metadata, Metadata("toy", own_units=True)).startswith("units own (training: mm, rad)")
+
+
+def helix_events(factor: float) -> Dataset:
+    """Events of helices whose lengths are in another unit than mm, where the factor isn't 1."""
+    events = load_dataset({"source": "helix", "events": 2, "particles": 60, "seed": 3})
+    r, phi, z = events.metadata.node_scale
+    metadata = replace(events.metadata, node_scale=(r * factor, phi, z * factor), own_units=factor != 1)
+    names = ("x", "edge_index", "y", "pid", "hit_id")
+    graphs = [make_graph({k: g[k].numpy() for k in names}, metadata, g.event, g.sector) for g in events.graphs]
+    return Dataset(tuple(graphs), metadata)
+
+
+def test_tracks_in_units_of_a_source_are_neither_completed_nor_fitted() -> None:
+    metres, kept = helix_events(1e-3), TrackOptions(complete=False)
+    fitted = EdgeClassification(tracks=TrackOptions(complete=True, chi2_max=9.0))
+    for graph in (*metres.graphs, batch_graphs(metres.graphs)):
+        scores = 12 * graph.y - 6
+        assert places_of(graph) is None
+        assert torch.equal(fitted.tracks(scores, graph), EdgeClassification(tracks=kept).tracks(scores, graph))
+    assert places_of(helix_events(1).graphs[0]) is not None
+    text = "lengths are in units of their own: chi2_max has no effect, for the fit needs mm"
+    assert no_fit(fitted, metres.metadata) == text
+    assert no_fit(fitted, helix_events(1).metadata) == no_fit(EdgeClassification(), metres.metadata) == ""
 
 
 def without_phi(job: Job) -> BuiltEvent:

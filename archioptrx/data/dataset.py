@@ -456,7 +456,7 @@ def make_graph(
         content["edge_attr"] = scaled_edge_features(content, nodes, metadata)
     except ValueError as error:
         raise InputError(f"{place}: {error}") from error
-    return completed(content, nodes, event, sector)
+    return completed(content, nodes, event, sector, metadata.own_units)
 
 
 def scaled_edge_features(content: Mapping[str, Any], nodes: NDArray[np.float64], metadata: Metadata) -> Any:
@@ -466,7 +466,9 @@ def scaled_edge_features(content: Mapping[str, Any], nodes: NDArray[np.float64],
     return features / np.asarray(metadata.edge_scale)
 
 
-def completed(content: dict[str, Any], nodes: NDArray[np.float64], event: str, sector: int) -> HitGraph:
+def completed(
+    content: dict[str, Any], nodes: NDArray[np.float64], event: str, sector: int, own_units: bool = False
+) -> HitGraph:
     """Make a graph of guarded arrays with edge features: positions where they are missing, types, order of edges.
 
     Shapes: nodes [N, 3 or more], r, φ, z in mm, rad, mm.
@@ -478,6 +480,8 @@ def completed(content: dict[str, Any], nodes: NDArray[np.float64], event: str, s
     kinds = numbers | dict.fromkeys(("edge_mask", "triplet_mask"), np.bool_)
     typed = {k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items()}
     graph = sorted_graph(typed, event, sector)
+    if own_units:
+        graph.own_units = True
     _GUARDED[id(graph)] = graph
     return graph
 

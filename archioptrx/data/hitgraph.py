@@ -100,6 +100,8 @@ class HitGraph(Data):
         1 for a pair of hits of one particle, else 0.
     event, sector : str, int
         Event and φ sector of the graph; a batch holds lists of them.
+    own_units : bool
+        True where lengths aren't in mm (`Metadata.own_units`), else missing; a batch holds a list.
     batch, ptr : int64 [N], int64 [graphs + 1]
         Graph of each hit, and place where the hits of each graph begin; in a batch only.
     particle_batch : int64 [P]

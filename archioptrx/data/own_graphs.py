@@ -87,4 +87,4 @@ def _guarded(graph: HitGraph, metadata: Metadata) -> HitGraph:
         raise InputError(
             f"edge_attr has {content['edge_attr'].shape[1]} columns; allowed: {width}, as edge_features says"
         )
-    return completed(content, nodes, graph.event, graph.sector)
+    return completed(content, nodes, graph.event, graph.sector, metadata.own_units)

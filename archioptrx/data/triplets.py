@@ -213,7 +213,9 @@ def with_triplets(doublets: Doublets, metadata: Metadata, most: int = MOST) -> H
     graph = doublets.graph
     line = line_graph(doublets, line_metadata(doublets.metadata, bool(doublets.baseline)), most)
     content = {
-        k: v for k, v in graph.to_dict().items() if k not in (*TRIPLET_FIELDS, "triplet_index", "event", "sector")
+        k: v
+        for k, v in graph.to_dict().items()
+        if k not in (*TRIPLET_FIELDS, "triplet_index", "event", "sector", "own_units")
     }
     content |= {k: doublets.edge_rows(k) for k in EDGE_FIELDS if graph.get(k) is not None}
     if doublets.baseline:  # those of the graph were another classifier's

@@ -15,6 +15,8 @@ from archioptrx.data.description import DataDescription
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.kinds import other_kind
 from archioptrx.models.model_folder import TrainedModel
+from archioptrx.tasks.binary import BinaryClassification
+from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import Task, no_particles
 from archioptrx.tasks.tracks.scores import lacking_signal, makes_tracks
 
@@ -86,7 +88,8 @@ def events_for(model: TrainedModel, path: str | None, warn: Callable[[str], None
         graphs = dataset.graphs
         if fault := model.task.data_fault(graphs[0]):
             raise InputError(f"--data: {fault}")
-        for text in (*remarks(model.task, graphs, dataset.metadata), repetition(graphs)):
+        asked = no_fit(model.task, dataset.metadata)
+        for text in (*remarks(model.task, graphs, dataset.metadata), repetition(graphs), asked):
             if text:
                 warn(f"{path}: {text}")
         return ModelData(graphs, True, dataset.metadata)
@@ -109,7 +112,15 @@ def cautions(task: Task, splits: Splits, metadata: Metadata) -> list[str]:
     """Warnings of scores that mean less than they seem to: by the split, and by validation and test events."""
     parts = (("validation", splits.validation, metadata), ("test", splits.test, splits.test_metadata or metadata))
     of_split = [f"split: {splits.caution}"] if splits.caution else []
+    of_split += [f"data: {text}"] if (text := no_fit(task, metadata)) else []
     return of_split + [f"{name} events: {text}" for name, part, of in parts for text in remarks(task, part, of)]
+
+
+def no_fit(task: Task, metadata: Metadata) -> str:
+    """Warning where a fit of tracks is asked for that needs lengths in mm; empty where it is made."""
+    scoring = [part for part in parts_of(task) if isinstance(part, BinaryClassification)]
+    asked = metadata.own_units and any(part.finding.chi2_max for part in scoring)
+    return "lengths are in units of their own: chi2_max has no effect, for the fit needs mm" if asked else ""
 
 
 def remarks(task: Task, graphs: Sequence[HitGraph], metadata: Metadata) -> list[str]:

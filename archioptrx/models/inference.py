@@ -107,7 +107,8 @@ def transform(hits: ArrayLike, edge_index: ArrayLike, metadata: Metadata, middle
         "pos": np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1),
     }
     tensors = {key: torch.tensor(value, dtype=torch.float32) for key, value in fields.items()}
-    return HitGraph(**tensors, edge_index=torch.tensor(edges), edge_order=torch.arange(edges.shape[1]))
+    units: dict[str, Any] = {"own_units": True} if metadata.own_units else {}
+    return HitGraph(**tensors, **units, edge_index=torch.tensor(edges), edge_order=torch.arange(edges.shape[1]))
 
 
 def sector_middles(phi: NDArray[np.float64], sectors: int) -> NDArray[np.float64]:

@@ -271,8 +271,11 @@ class BinaryClassification(Task):
 
 
 def places_of(graph: HitGraph) -> Places | None:
-    """Places of the hits of a graph or batch; None where they aren't known, or nodes are chains of hits."""
-    if graph.get("pos") is None or graph.get("chain") is not None:
+    """Places of the hits of a graph or batch in mm.
+
+    None where they aren't known, or in other units, or where nodes are chains of hits.
+    """
+    if graph.get("pos") is None or graph.get("chain") is not None or graph.get("own_units"):
         return None
     pos = graph.pos.detach().cpu().double().numpy()
     ends = np.array([0, len(pos)]) if graph.get("ptr") is None else graph.ptr.cpu().numpy()
