@@ -235,6 +235,22 @@ def test_other_edge_features(tmp_path: Path, names: tuple[str, ...]) -> None:
         take(*parts("interaction"), replace(metadata, edge_features=("score",), edge_scale=(1.0,)))
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_steps_in_units_of_a_source(tmp_path: Path, scale: float) -> None:
+    """Of edges with |Δr| below 1 only those below a thousandth of the scale have another divisor."""
+    metadata = Metadata(
+        "test", node_scale=(scale, np.pi, scale), edge_scale=(scale, 1.0, scale, 1.0, scale), own_units=True
+    )
+    plan = take(*parts("interaction"), metadata)
+    assert f"torch.where(dr.abs() < {scale / 1000!r}, one, dr)" in text_of(plan)
+    code = written(plan, tmp_path / "code.py").load()
+    hits, edges = random_event(np.random.default_rng(1), 3, 30, 90)
+    hits[:, [0, 2]] *= scale / 1000
+    hits[edges[1, :9], 0] = hits[edges[0, :9], 0] + scale / 3000
+    expected = plan.trained.model(transform(hits, edges, metadata))
+    torch.testing.assert_close(code.logits(torch.tensor(hits), torch.tensor(edges)), expected, rtol=0, atol=LIMIT)
+
+
 GATHERING = chain(step("mlp", (0, 1), "score", "classify"))
 """A network that only reads the hits of its edges: nothing in it would refuse a negative index by itself."""
 

@@ -225,6 +225,16 @@ def helix_events(factor: float) -> Dataset:
     return Dataset(tuple(graphs), metadata)
 
 
+@pytest.mark.parametrize("factor", [0.1, 1e-3])
+def test_features_of_edges_are_the_same_in_units_of_a_source(factor: float) -> None:
+    own, usual = helix_events(factor), helix_events(1)
+    units = torch.tensor([factor, 1, factor, 1 / factor, factor])
+    for graph, same in zip(own.graphs, usual.graphs, strict=True):
+        torch.testing.assert_close(graph.edge_attr, same.edge_attr * units, rtol=1e-5, atol=1e-6)
+    for made in (Metadata("a"), Metadata("a", own_units=True)):
+        assert made.least_step == 1
+
+
 def test_tracks_in_units_of_a_source_are_neither_completed_nor_fitted() -> None:
     metres, kept = helix_events(1e-3), TrackOptions(complete=False)
     fitted = EdgeClassification(tracks=TrackOptions(complete=True, chi2_max=9.0))

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from archioptrx.core.errors import InputError, faults_at
 from archioptrx.data.copies import MOST_NAMED, copied, known_events, repetition
-from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, baseline_probability, edge_features, wrapped
+from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, LEAST_STEP, baseline_probability, edge_features, wrapped
 from archioptrx.data.doublets import SCALES as EDGE_SCALES
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.guard import INDICES, PARTICLE_OF, WHOLE, guarded
@@ -102,6 +102,14 @@ class Metadata:
         for name, least, most in (("sectors", 1, MOST_SECTORS), ("embedding", 0, MOST_COLUMNS)):
             if not least <= (number := getattr(self, name)) <= most:
                 raise ValueError(f"{name} is {number!r:.100}; allowed: {least} … {most:,}")
+
+    @property
+    def least_step(self) -> float:
+        """Least |Δr| of a divisor in features of edges.
+
+        1 mm; a thousandth of the scale of r, which is the same for the usual scales, where lengths have another unit.
+        """
+        return self.node_scale[0] / 1000 if self.own_units else LEAST_STEP
 
     @property
     def widths(self) -> dict[str, int]:
@@ -462,7 +470,9 @@ def make_graph(
 def scaled_edge_features(content: Mapping[str, Any], nodes: NDArray[np.float64], metadata: Metadata) -> Any:
     """Features of edges as a graph has them. Raises ValueError where one has a name that isn't known."""
     names, edges = metadata.edge_features, content["edge_index"]
-    features = edge_features(names, nodes, metadata.node_features, edges, baseline_probability(content))
+    features = edge_features(
+        names, nodes, metadata.node_features, edges, baseline_probability(content), metadata.least_step
+    )
     return features / np.asarray(metadata.edge_scale)
 
 

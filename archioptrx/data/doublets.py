@@ -18,6 +18,8 @@ STEEPEST = 100.0
 """Largest |phislope|; that of an edge within one radius, but for equal φ."""
 SCALES = {**dict(zip(EDGE_FEATURES, EDGE_SCALE, strict=True)), **dict.fromkeys(ACORN_FEATURES, 1.0)}
 """Edge features that every source can give, and the divisor of each."""
+LEAST_STEP = 1.0
+"""Least |Δr| of a divisor, mm."""
 SCORE = "score"
 """Name of the edge feature that an earlier classifier gave: its probability, kept as `baseline` or `baseline_logit`."""
 
@@ -35,7 +37,14 @@ def wrapped(angle: NDArray[np.float64], period: float) -> NDArray[np.float64]:
     return angle - period * np.round(angle / period)
 
 
-def doublet_features(nodes: NDArray[np.float64], edge_index: NDArray[np.int64]) -> NDArray[np.float64]:
+def safe_step(dr: NDArray[np.float64], least: float = LEAST_STEP) -> NDArray[np.float64]:
+    """Δr as a divisor: with this least size, and the sign of Δr."""
+    return np.where(np.abs(dr) < least, np.where(dr < 0, -least, least), dr)
+
+
+def doublet_features(
+    nodes: NDArray[np.float64], edge_index: NDArray[np.int64], least: float = LEAST_STEP
+) -> NDArray[np.float64]:
     """Δr, Δφ, Δz, slope Δφ/Δr and z0 = z − r·Δz/Δr of each edge, z0 being where its line meets the beam.
 
     Parameters
@@ -44,16 +53,18 @@ def doublet_features(nodes: NDArray[np.float64], edge_index: NDArray[np.int64]) 
         r, φ, z in mm, rad, mm.
     edge_index : [2, E]
         Inner and outer hit.
+    least
+        Least |Δr| of a divisor; see `Metadata.least_step`.
 
     Returns
     -------
     [E, 5] in mm, rad, mm, rad/mm, mm. Where Δr is (almost) 0, hits of one layer, no line meets the beam at a useful
-    place: slope and z0 are then computed with |Δr| = 1 mm.
+    place: slope and z0 are then computed with |Δr| = `least`.
     """
     inner, outer = nodes[edge_index[0]], nodes[edge_index[1]]
     dr, dphi, dz = (outer - inner)[:, :3].T
     dphi = wrapped(dphi, 2 * np.pi)
-    safe = np.where(np.abs(dr) < 1.0, np.where(dr < 0, -1.0, 1.0), dr)
+    safe = safe_step(dr, least)
     z0 = inner[:, 2] - inner[:, 0] * dz / safe
     return np.stack([dr, dphi, dz, dphi / safe, z0], axis=1)
 
@@ -92,6 +103,7 @@ def edge_features(
     node_names: Sequence[str],
     edge_index: NDArray[np.int64],
     score: NDArray[np.float64] | None = None,
+    least: float = LEAST_STEP,
 ) -> NDArray[np.float64]:
     """Compute edge features by their names, in the units of the nodes.
 
@@ -109,6 +121,8 @@ def edge_features(
         Inner and outer node.
     score : [E]
         The column `SCORE`.
+    least
+        See `doublet_features`.
 
     Returns
     -------
@@ -121,7 +135,7 @@ def edge_features(
     """
     if not names:
         raise ValueError(f"edge_features is empty; allowed: {', '.join(EDGE_FEATURES)} …")
-    usual = dict(zip(EDGE_FEATURES, doublet_features(nodes, edge_index).T, strict=True))
+    usual = dict(zip(EDGE_FEATURES, doublet_features(nodes, edge_index, least).T, strict=True))
     if not usual.keys() >= set(names):
         usual |= dict(zip(ACORN_FEATURES, acorn_features(nodes, edge_index).T, strict=True))
     places = {difference(name): place for place, name in enumerate(node_names)}

@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Metadata, make_graph
-from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, SCORE, baseline_probability, difference, wrapped
+from archioptrx.data.doublets import (
+    EDGE_FEATURES,
+    EDGE_SCALE,
+    SCORE,
+    baseline_probability,
+    difference,
+    safe_step,
+    wrapped,
+)
 from archioptrx.data.hitgraph import CHAIN_HIT_FIELDS, EDGE_FIELDS, TRIPLET_FIELDS, HitGraph
 
 Floats = NDArray[np.float64]
@@ -240,8 +248,7 @@ def node_columns(doublets: Doublets, metadata: Metadata) -> Floats:
     middle[:, 1] = wrapped(start[:, 1] + wrapped(step[:, 1], 2 * np.pi) / 2, 2 * np.pi)
     values = doublets.edge_rows("edge_attr").astype(np.float64) * np.asarray(inner.edge_scale)
     columns = dict(zip(("r", "φ", "z"), middle.T, strict=True)) | dict(zip(inner.edge_features, values.T, strict=True))
-    far = np.where(np.abs(step[:, 0]) < 1.0, np.where(step[:, 0] < 0, -1.0, 1.0), step[:, 0])
-    columns.setdefault(DIP, step[:, 2] / far)
+    columns.setdefault(DIP, step[:, 2] / safe_step(step[:, 0], inner.least_step))
     if (probability := baseline_probability(doublets.answers)) is not None:
         columns[SCORE] = probability
     return np.stack([columns[name] for name in metadata.node_features], axis=1)

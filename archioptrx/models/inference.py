@@ -174,7 +174,9 @@ def _edges(edge_index: ArrayLike) -> NDArray[np.int64]:
 
 def _edge_features(nodes: NDArray[np.float64], edges: NDArray[np.int64], metadata: Metadata) -> NDArray[np.float64]:
     try:
-        features = edge_features(metadata.edge_features, nodes, metadata.node_features, edges)
+        features = edge_features(
+            metadata.edge_features, nodes, metadata.node_features, edges, least=metadata.least_step
+        )
     except ValueError as error:
         raise InputError(f"edge_attr: {error}") from error
     scaled: NDArray[np.float64] = features / np.asarray(metadata.edge_scale)

@@ -13,7 +13,7 @@ from typing import Any
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Metadata
-from archioptrx.data.doublets import ACORN_FEATURES, EDGE_FEATURES, difference
+from archioptrx.data.doublets import ACORN_FEATURES, EDGE_FEATURES, LEAST_STEP, difference
 from archioptrx.graphs.source.text import Code, call, docstring, lines, listed
 from archioptrx.models.export.form import Scaled
 
@@ -103,15 +103,22 @@ def _times(scale: float) -> str:
     return f"* {scale!r}" if scale.is_integer() else f"* {scale * 2**20!r} / {2**20}.0"
 
 
-def _steps(form: Scaled | None) -> tuple[tuple[str, str], ...]:
-    """The statements of `GEOMETRY`, where the caller gives Δr, Δφ and Δz: by these."""
+def _steps(form: Scaled | None, least: float) -> tuple[tuple[str, str], ...]:
+    """The statements of `GEOMETRY` with another least |Δr|; where the caller gives Δr, Δφ and Δz: by these."""
+    # Δr is in double precision: a number beside it keeps its digits, two numbers in `torch.where` would not.
+    own = (
+        {}
+        if least == LEAST_STEP
+        else {"one": f"{{}} * {least!r}", "safe": f"torch.where(dr.abs() < {least!r}, one, dr)"}
+    )
+    geometry = tuple((name, own.get(name, "{}").replace("{}", code)) for name, code in GEOMETRY)
     if form is None or not form.edges:
-        return GEOMETRY
+        return geometry
     given = {
         f"step[:, {place}]": f"edge_attr[:, {place}].double() {_times(scale)}"
         for place, scale in enumerate(form.scales[:3])
     }
-    return tuple((name, given.get(code, code)) for name, code in GEOMETRY)
+    return tuple((name, given.get(code, code)) for name, code in geometry)
 
 
 def _hits(metadata: Metadata) -> str:
@@ -153,10 +160,11 @@ def _edge_columns(metadata: Metadata) -> dict[str, str]:
 def _doublets(metadata: Metadata, form: Scaled | None) -> str:
     known, names = _edge_columns(metadata), metadata.edge_features
     columns = [f"{known[name]} / {scale!r}" for name, scale in zip(names, metadata.edge_scale, strict=True)]
-    body = _needed(columns, _steps(form))
+    body = _needed(columns, _steps(form, metadata.least_step))
     description = f"{', '.join(names)} of each edge in the network's scale: [E, {len(names)}]."
     if any(name == "safe" for name, _ in body):
-        description += "\n\nz0 is where its line meets the beam. Below 1 mm, Δr counts as 1 mm in a divisor."
+        least = f"{metadata.least_step!r}" if metadata.own_units else "1 mm"
+        description += f"\n\nz0 is where its line meets the beam. Below {least}, Δr counts as {least} in a divisor."
     arguments = ", ".join(["hits", "start", "end", *_given(form)])
     rows = [f"def {DOUBLETS}({arguments}):", *docstring(description, "    ")]
     rows += [f"    {name} = {code}" for name, code in body]
