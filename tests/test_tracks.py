@@ -4,13 +4,18 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from registries import restored
 
+from archioptrx.data.hitgraph import HitGraph
+from archioptrx.tasks.edge_classification import make
+from archioptrx.tasks.options import EdgeOptions
 from archioptrx.tasks.options.tracks import TRACK_FINDERS, TRIPLET_FINDERS, TrackOptions, track_finder, triplet_finder
 from archioptrx.tasks.tracks.finders import find_tracks_by_triplets
 from archioptrx.tasks.tracks.finding import chains, components, junction_removal, numbered, walk_through
+from archioptrx.tasks.tracks.ordered_scores import ordered_probabilities
 
 
 def edges(*pairs):
@@ -207,3 +212,27 @@ def test_equal_scores_everywhere(score):
     labels = walk_through(index, scores, 20)
     assert np.array_equal(labels, walk_through(index, scores, 20))
     assert all(len(part) == 4 for part in parts(labels)) and parts(labels)
+
+
+@pytest.mark.parametrize("method", ["junction_removal", "walk_through"])
+def test_large_logits_keep_their_order(method):
+    """Of the edges 0-1, 0-2 and of 1-3, 2-3 the better ones have larger logits: of both, probabilities are 1."""
+    edges = torch.tensor([[0, 0, 1, 2, 3], [1, 2, 3, 3, 4]])
+    graph = HitGraph(x=torch.zeros(5, 3), edge_index=edges)
+    task = make(EdgeOptions(tracks=TrackOptions(method=method, cut=0.5, further=())))
+    logits = torch.tensor([4.0, 6.0, 4.0, 6.0, 6.0])
+    for factor in (1, 10, 100):
+        assert task.tracks(logits * factor, graph).tolist() == [0, -1, 0, 0, 0]
+
+
+@given(st.lists(st.floats(-800, 800, width=32), max_size=30), st.sampled_from([0.5, 1 - 2.0**-53, 1.0]))
+def test_probabilities_have_the_order_of_logits_and_reach_the_same_cuts(values, cut):
+    logits = torch.tensor(values, dtype=torch.float64)
+    plain = torch.sigmoid(logits).numpy()
+    ordered, reached = ordered_probabilities(logits), ordered_probabilities(logits, [cut])
+    assert np.abs(ordered - plain).max(initial=0) < 1e-14
+    assert np.array_equal(reached >= cut, plain >= cut)
+    large = np.array([value for value in values if value > 30])
+    assert len(np.unique(ordered[logits.numpy() > 30])) == len(np.unique(large))
+    order = np.argsort(values, kind="stable")
+    assert (np.diff(ordered[order]) >= 0).all()

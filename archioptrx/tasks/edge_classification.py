@@ -9,6 +9,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.binary import BinaryClassification, Rows, places_of
 from archioptrx.tasks.options import EdgeOptions, task
 from archioptrx.tasks.tracks.finders import find_tracks
+from archioptrx.tasks.tracks.ordered_scores import ordered_probabilities
 
 
 class EdgeClassification(BinaryClassification):
@@ -23,7 +24,7 @@ class EdgeClassification(BinaryClassification):
 
         Shapes: output [E] -> int64 [N].
         """
-        scores = torch.sigmoid(output.detach().double()).cpu().numpy()
+        scores = ordered_probabilities(output, self.finding.limits)
         edges, nodes, chosen = graph.edge_index.cpu().numpy(), len(graph.x), self.finding
         shorter = 0 if graph.get("chain") is None else graph["chain"].shape[1] - 1
         least = max(1, chosen.min_hits - shorter)

@@ -12,6 +12,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.binary import BinaryClassification, Rows, places_of
 from archioptrx.tasks.options import TripletOptions, task
 from archioptrx.tasks.tracks.finders import find_tracks_by_triplets
+from archioptrx.tasks.tracks.ordered_scores import ordered_probabilities
 
 
 class TripletClassification(BinaryClassification):
@@ -25,7 +26,7 @@ class TripletClassification(BinaryClassification):
 
     def tracks(self, output: Tensor, graph: HitGraph) -> Tensor:
         """Tracks as the options say. Shapes: output [T] -> int64 [N]."""
-        scores = torch.sigmoid(output.detach().double()).cpu().numpy()
+        scores = ordered_probabilities(output, self.finding.limits)
         edges, triplets = graph.edge_index.cpu().numpy(), graph.triplet_index.cpu().numpy()
         nodes, chosen = len(graph.x), self.finding
         labels = find_tracks_by_triplets(triplets, scores, edges, nodes, chosen, places_of(graph))

@@ -142,6 +142,11 @@ class TrackOptions:
         inside.rest()
         return cls(method, cut, min_hits, tuple(further.items()), complete, chi2_max, resolution)
 
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """Numbers that a track finder may compare scores with."""
+        return (self.cut, *(value for _, value in self.further))
+
     def content(self) -> dict[str, Any]:
         """The section that these options are read from."""
         numbers = {"cut": self.cut, "min_hits": self.min_hits, **dict(self.further)}
