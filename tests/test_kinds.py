@@ -39,3 +39,10 @@ def test_what_differs_inside_is_named_once(changes, text, depth):
 
 def test_data_made_of_others_are_of_another_kind_than_these():
     assert other_kind(TRACKML, made_of(TRACKML, "line_graph")) == "source line_graph (training: trackml)"
+
+
+def test_the_choice_of_events_and_the_place_of_rules_make_no_other_kind() -> None:
+    for first, second in (({"from_event": 0, "below_event": 50}, {"from_event": 50, "below_event": 60}),):
+        assert other_kind(Metadata("colliderml", options=first), Metadata("colliderml", options=second)) == ""
+    rules = [Metadata("acorn", options={"acorn_config": path}) for path in ("a.yaml", "b.yaml")]
+    assert other_kind(*rules) == ""

@@ -11,6 +11,7 @@ from archioptrx.data.repairs import KEY
 
 RECORDS = frozenset({
     *("path", "model", "events", "num_samples", "train_events", "seed", "csv"),  # which events
+    *("from_event", "below_event", "acorn_config"),  # which events, and where acorn's rules stand
     *("building", "skipped", "pid", "sectors", "embedding", "skip_bad", KEY, SHARED),  # what was found or repaired
     "preset",  # its cuts are there themselves
 })  # fmt: skip
