@@ -14,6 +14,7 @@ from archioptrx.commands.cli import add_imports, command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import import_modules
+from archioptrx.data.built_set import as_built
 from archioptrx.data.options import description, options_of
 from archioptrx.data.plot import check_picture, plot
 from archioptrx.data.sources import SOURCES, check_spec, load_dataset
@@ -88,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
     faults: list[str] = []
     check_spec({"source": args.source, **options}, "data", faults)
     finish(faults)
+    for text in as_built({"source": args.source, **options})[1]:
+        print(f"data: {text}", file=sys.stderr)
     if args.plot:
         check_picture(args.plot)
     # These import torch, which `--help` and a wrong option need not wait for.

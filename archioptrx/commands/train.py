@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from archioptrx.commands.cli import command, new_parser
@@ -39,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     if args.output:
         refuse_used(args.output)
     check_trackers(choice.track)
+    for text in choice.experiment.data.notes:
+        print(f"data: {text}", file=sys.stderr)
     # torch is imported from here on: what can be wrong without it has been checked.
     from archioptrx.search.run import load_events
 
