@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import GraphError, InputError, did_you_mean
@@ -21,6 +19,9 @@ from archioptrx.graphs.loops import Components, components, live_values
 from archioptrx.graphs.nodes import parse_symbol, symbol_form
 from archioptrx.graphs.signatures import DOMAINS, SIGNATURES, Hyperparameter, Kind, Width
 from archioptrx.graphs.steps import BackEdge, DataType, Loop, Step
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True)
@@ -227,6 +228,8 @@ class ComputationGraph:
 
     def to_networkx(self) -> nx.MultiDiGraph[Any]:
         """Values and steps as nodes (attribute `kind`), back edges with `kind="back"` and their iterations."""
+        import networkx as nx  # here, because it takes longer than all else that a walk imports
+
         graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
         names = self.values
         for value, name in enumerate(names):
