@@ -50,7 +50,7 @@ class PartialGraph:
         self._of_type = [0] * len(tables.names)
         self._idempotent = 0
         self._age = [0] * len(tables.names)
-        self._twins: dict[Any, int] = {}
+        self._twins: dict[Any, int] = {}  # values by their steps, for functions without weights of their own
         self._plan: ShortestPlans | None = None
         self._before_loops: list[tuple[list[list[Any]], dict[int, int], list[int]]] = []  # one entry a loop
         for name in tables.function_graph.sources:
@@ -70,6 +70,11 @@ class PartialGraph:
         """Numbers of all values but the sources."""
         return range(self.sources, len(self.type))
 
+    @property
+    def everything(self) -> int:
+        """Set of all values."""
+        return (1 << len(self.type)) - 1
+
     def of_type(self, name: int) -> int:
         """Set of all values of a type."""
         return self._of_type[name]
@@ -85,31 +90,45 @@ class PartialGraph:
 
     def open_all_but(self, closed: int) -> None:
         """Allow all values but these to be read, and all values that will be added."""
-        self.open = ((1 << len(self.type)) - 1) & ~closed
+        self.open = self.everything & ~closed
         self._plan = None
 
     def plan(self) -> ShortestPlans:
         """Costs, with the values that may be read now."""
         if self._plan is None:
-            readable, plain_values = self.open, self.open & ~self._idempotent
-            numbers = [(mask & readable).bit_count() for mask in self._of_type]
-            counts = tuple([number if number < 2 else 2 for number in numbers])
-            plain = tuple([bool(mask & plain_values) for mask in self._of_type])
-            self._plan = self.tables.plans.at(counts, plain)
+            self._plan = self.plan_of(self.open)
         return self._plan
+
+    def plan_of(self, readable: int) -> ShortestPlans:
+        """Costs, with a set of values that may be read."""
+        masks = [mask & readable for mask in self._of_type]
+        counts = tuple([(2 if mask & mask - 1 else 1) if mask else 0 for mask in masks])  # x & x - 1: no lowest bit
+        plain_values = ~self._idempotent
+        return self.tables.plans.at(counts, tuple([mask & plain_values != 0 for mask in masks]))
+
+    def sources_of(self, name: int, room: int, readable: int) -> tuple[int, int]:
+        """Sets of the readable values from which a type is reached within the room: by one step or more; by none."""
+        every, plain = self.plan_of(readable).reach(name, room)
+        values = plain_values = 0
+        for kind in every:
+            values |= self._of_type[kind]
+        for kind in plain:
+            plain_values |= self._of_type[kind]
+        return (values | plain_values & ~self._idempotent) & readable, self._of_type[name] & readable
 
     def step(self, f: Function, inputs: tuple[int, ...], chosen: Chosen) -> int:
         """Apply a function; number of its result.
 
         Where the function has no weights of its own, and the same step exists, this is the value that exists.
         """
+        if f.renews:
+            return self._add(f.output, inputs, (f, chosen), f.idempotent)
         key = self._key(f, inputs, chosen)
-        if not f.renews:
-            twin = self._twins.get(key)
-            # A head changes from pass to pass. The same step elsewhere would give its first value in every pass, so the
-            # two differ and the head can't stand for it.
-            if twin is not None and self.open >> twin & 1 and twin not in self.back:
-                return twin
+        twin = self._twins.get(key)
+        # A head changes from pass to pass. The same step elsewhere would give its first value in every pass, so the
+        # two differ and the head can't stand for it.
+        if twin is not None and self.open >> twin & 1 and twin not in self.back:
+            return twin
         value = self._twins[key] = self._add(f.output, inputs, (f, chosen), f.idempotent)
         return value
 
@@ -147,7 +166,8 @@ class PartialGraph:
         self._of_type[name] |= bit
         self._idempotent |= bit if idempotent else 0
         self.open |= bit
-        self._plan = None
+        if self._plan is not None:
+            self._plan = self._plan.after(name, not idempotent)
         return value
 
     def refresh(self) -> None:
@@ -225,7 +245,7 @@ class PartialGraph:
     def _find_twins(self) -> None:
         self._twins = {}
         for value, (f, chosen) in enumerate(self.made_by):
-            if isinstance(f, Function):
+            if isinstance(f, Function) and not f.renews:
                 self._twins[self._key(f, self.inputs[value], chosen)] = value
 
     def add_loop(self, head: int, carried: int, targets: list[int]) -> None:

@@ -8,7 +8,7 @@ walk, as a walk only adds values that it may read; so a plan that fits goes on t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -185,7 +185,7 @@ class _Walk:
             plan, name = partial.plan(), partial.type[value]
             menu = plan.onward(name, partial.idempotent[value], target, self.left)
             f = menu.functions[self.pick("function", self.tables.names[name], menu.labels, menu.weights)]
-            slots = plan.slots(f, name)
+            slots: Sequence[int] = f.slots[name]
             slot = slots[0]  # the menu has only functions of which a slot fits
             if len(slots) > 1:
                 slots = [s for s in slots if plan.step(f, s, target) <= self.left]
@@ -259,8 +259,10 @@ class _Walk:
         partial, place = self.partial, str(number)
         partial.refresh()
         room = self.limits.max_steps - partial.step_count
-        recurrences, branches = self.recurrences(room), self.branches(room - 1)  # a branch needs a step for its merge
-        kinds = [kind for kind, pairs in (("recurrence", recurrences), ("branch", branches)) if pairs]
+        # Both are worked out only as far as the next choice needs it: whether there is one, then those of one kind.
+        pairs = {"recurrence": self.recurrences(room), "branch": self.branches(room - 1)}  # a merge takes a step
+        first = {kind: pair for kind, others in pairs.items() if (pair := next(others, None))}
+        kinds = list(first)
         if not kinds:
             return False
         go_on = self.limits.recurrence
@@ -268,9 +270,9 @@ class _Walk:
             return False
         share = {"recurrence": 1 - self.limits.branch, "branch": self.limits.branch}
         kind = kinds[self.pick("walk", place, kinds, [share[kind] for kind in kinds])]
-        pairs = recurrences if kind == "recurrence" else branches
-        start = self.pick_value("from", kind, _union(pairs.values()))
-        target = self.pick_value("to", kind, sum(1 << t for t, starts in pairs.items() if starts >> start & 1))
+        starts = dict([first[kind], *pairs[kind]])
+        start = self.pick_value("from", kind, _union(starts.values()))
+        target = self.pick_value("to", kind, sum(1 << t for t, values in starts.items() if values >> start & 1))
         self.events["walks"] += 1
         if kind == "recurrence":
             self.recur(start, target, room)
@@ -278,27 +280,23 @@ class _Walk:
             self.branch(start, target, room - 1)
         return True
 
-    def recurrences(self, room: int) -> dict[int, int]:
-        """Set of the values that a recurrence may start from, by target.
+    def recurrences(self, room: int) -> Iterator[tuple[int, int]]:
+        """Targets of recurrences, each with the set of the values that one may start from.
 
         The target is a member of no loop, and the start descends from it, as only then the back edge closes a loop.
         """
-        partial, pairs = self.partial, dict[int, int]()
-        looped, closed = _union(partial.readers), -1  # members of all loops
-        known: dict[int, tuple[int, int]] = {}  # starts by type, as long as the same values are closed
+        partial, every = self.partial, self.partial.everything
+        looped = _union(partial.readers)  # members of all loops
+        known: dict[tuple[int, int], tuple[int, int]] = {}  # starts by type and values that aren't read
         for target in partial.results():
             if looped >> target & 1:
                 continue
-            if (nested := self.nested(target)) != closed:
-                partial.open_all_but(nested)
-                closed, known = nested, {}
-            name = partial.type[target]
-            if name not in known:
-                known[name] = self.starts(name, room)
-            walks, shortcuts = known[name]
+            key = name, nested = partial.type[target], self.nested(target)
+            if key not in known:
+                known[key] = partial.sources_of(name, room, every & ~nested)
+            walks, shortcuts = known[key]
             if starts := partial.down[target] & (walks | shortcuts & ~(1 << target)):
-                pairs[target] = starts
-        return pairs
+                yield target, starts
 
     def nested(self, target: int) -> int:
         """Set of the values that read a loop which the target precedes: a recurrence doesn't read them.
@@ -306,6 +304,8 @@ class _Walk:
         A recurrence that read one would enclose that loop. Loops are the strongly connected components of the graph,
         so both would become one loop with one number of iterations, not a loop in a loop. So loops don't nest.
         """
+        if not self.partial.readers:
+            return 0
         waiting, descendants, closed = list(self.partial.readers.items()), self.partial.down[target], 0
         while entered := [(members, readers) for members, readers in waiting if members & descendants]:
             waiting = [item for item in waiting if item not in entered]
@@ -314,28 +314,18 @@ class _Walk:
             descendants |= closed
         return closed
 
-    def branches(self, room: int) -> dict[int, int]:
-        """Set of the values that a branch may start from, by target.
+    def branches(self, room: int) -> Iterator[tuple[int, int]]:
+        """Targets of branches, each with the set of the values that one may start from.
 
         The walk may read the target itself, but none of its other descendants: they will read the merge, so a merge
         that depended on them would close a circle without a back edge.
         """
-        partial, pairs = self.partial, dict[int, int]()
-        if room < 0:
-            return pairs
-        for target in partial.results():
-            partial.open_all_but(partial.down[target] & ~(1 << target))
-            walks, shortcuts = self.starts(partial.type[target], room)
-            if starts := walks | shortcuts & ~(1 << target):
-                pairs[target] = starts
-        return pairs
-
-    def starts(self, name: int, room: int) -> tuple[int, int]:
-        """Sets of the readable values from which a type is reached within the room: by one step or more; by none."""
-        partial, walks = self.partial, 0
-        for kind, plain in partial.plan().reach(name, room):
-            walks |= partial.readable(kind, plain)
-        return walks, partial.readable(name, False)
+        partial, every = self.partial, self.partial.everything
+        for target in partial.results() if room >= 0 else ():
+            itself = 1 << target
+            walks, shortcuts = partial.sources_of(partial.type[target], room, every & ~partial.down[target] | itself)
+            if starts := walks | shortcuts & ~itself:
+                yield target, starts
 
     def travel(self, start: int, target: int, room: int) -> int:
         """Take the steps of a recurrence or a branch; number of the value at their end.
