@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.config import Fields
@@ -17,6 +17,7 @@ from archioptrx.graphs.fingerprint import fingerprint
 from archioptrx.graphs.literals import frozen, thawed, value_text
 from archioptrx.graphs.loops import Components, components, live_values
 from archioptrx.graphs.nodes import parse_symbol, symbol_form
+from archioptrx.graphs.operations import Operation, operation_of
 from archioptrx.graphs.signatures import DOMAINS, SIGNATURES, Hyperparameter, Kind, Width
 from archioptrx.graphs.steps import BackEdge, DataType, Loop, Step
 
@@ -56,6 +57,35 @@ class ComputationGraph:
     def __post_init__(self) -> None:
         self.check()
 
+    @classmethod
+    def of_walk(
+        cls,
+        types: tuple[DataType, ...],
+        sources: tuple[str, ...],
+        steps: tuple[Step, ...],
+        back_edges: tuple[BackEdge, ...],
+        targets: tuple[int, ...],
+        operations: tuple[Operation, ...],
+    ) -> ComputationGraph:
+        """Make a graph that is known to be sound and pruned: it is not checked again.
+
+        Parameters
+        ----------
+        operations
+            The operations of the steps, which the walk has at hand.
+        """
+        graph = object.__new__(cls)
+        # As the fields are frozen, but not slots, this is what __init__ comes to.
+        graph.__dict__.update(
+            types=types, sources=sources, steps=steps, back_edges=back_edges, targets=targets,
+            operations=operations, _is_pruned=True,
+        )  # fmt: skip
+        return graph
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State for pickle, without operations: these are found again, and hold functions of signatures."""
+        return {key: value for key, value in self.__dict__.items() if key != "operations"}
+
     @cached_property
     def type(self) -> dict[str, DataType]:
         """Data types by name."""
@@ -65,6 +95,16 @@ class ComputationGraph:
         """Data type of a value."""
         count = len(self.sources)
         return self.type[self.sources[value] if value < count else self.steps[value - count].type]
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """Operation of each step."""
+        kinds = [self.type[name] for name in (*self.sources, *(step.type for step in self.steps))]
+        results = kinds[len(self.sources) :]
+        return tuple(
+            operation_of(step, tuple([kinds[value] for value in step.inputs]), result)
+            for step, result in zip(self.steps, results, strict=True)
+        )
 
     @cached_property
     def values(self) -> tuple[str, ...]:
@@ -83,7 +123,7 @@ class ComputationGraph:
         """Names of the hyperparameters that the steps' parameters and the widths refer to."""
         every = {symbol for t in self.types for symbol, _ in t.width.terms}
         names = {symbol for symbol in every if symbol.split(".")[0] not in ("target", *self.sources)}
-        return frozenset(names.union(*(_symbols(step.block, step.params) for step in self.steps)))
+        return frozenset(names.union(*{operation.symbols for operation in self.operations}))
 
     def check(self) -> None:
         """Raise GraphError where a rule is broken."""
@@ -205,8 +245,10 @@ class ComputationGraph:
 
     def pruned(self) -> ComputationGraph:
         """The same network without sources, steps and back edges that no target depends on."""
+        if self.__dict__.get("_is_pruned"):
+            return self
         count = len(self.sources)
-        live, edges = live_values(count, [s.inputs for s in self.steps], self._edges, self.targets)
+        live, edges, _ = live_values(count, [s.inputs for s in self.steps], self._edges, self.targets)
         needed = [value for value in range(count + len(self.steps)) if live >> value & 1]
         if len(needed) == count + len(self.steps) and edges == self._edges:
             return self
@@ -315,13 +357,6 @@ def _step_faults(graph: ComputationGraph, step: Step) -> Iterator[str]:
     yield from step.signature.faults_of(kinds[:-1], kinds[-1], dict(step.params))
     if width is not None and width != result.width:
         yield f"gives width {width}; allowed: {result.width}"
-
-
-@lru_cache(maxsize=65536)
-def _symbols(block: str, params: tuple[tuple[str, Any], ...]) -> frozenset[str]:
-    """Names of the hyperparameters among the parameters that have an effect."""
-    relevant = SIGNATURES[block].relevant(dict(params))
-    return frozenset(value.name for _, value in relevant if isinstance(value, Hyperparameter))
 
 
 def _arrange(graph: ComputationGraph, loops: list[Loop]) -> tuple[int | Loop, ...]:

@@ -97,15 +97,17 @@ class Components:
         return reaching
 
 
-def components(count: int, inputs: Inputs, edges: Edges) -> Components:
+def components(count: int, inputs: Inputs, edges: Edges, down: Sequence[int] | None = None) -> Components:
     """Find the loops. A back edge whose head doesn't lead to the value that it carries forms none.
+
+    `down` is the result of `descendants`, where it is known.
 
     Without back edges there is no circle, so a component with a circle holds a back edge. Two closures over the few
     back edges are therefore enough, in the place of Tarjan's algorithm over all values.
     """
     if not edges:
         return Components(count, inputs, ())
-    down = descendants(count, inputs)
+    down = descendants(count, inputs) if down is None else down
     # By back edge: set of the values that its head leads to, through any number of back edges.
     reach = [down[head] for _, head, _ in edges]
     grown = True
@@ -134,24 +136,24 @@ def components(count: int, inputs: Inputs, edges: Edges) -> Components:
 
 
 def live_values(
-    count: int, inputs: Inputs, edges: Edges, targets: Sequence[int]
-) -> tuple[int, list[tuple[int, int, int]]]:
-    """Set of the values that a target depends on, and the back edges that a target depends on.
+    count: int, inputs: Inputs, edges: Edges, targets: Sequence[int], up: Sequence[int] | None = None
+) -> tuple[int, list[tuple[int, int, int]], Components]:
+    """Set of the values that a target depends on, the back edges that a target depends on, and the loops of these.
 
-    A back edge is kept if it is part of a loop and the value that it carries reaches a target in a later pass. The
-    edges of one loop get the loop's iterations: the largest of theirs.
+    `up` is the result of `ancestors`, where it is known. A back edge is kept if it is part of a loop and the value that
+    it carries reaches a target in a later pass. The edges of one loop get the loop's iterations: the largest of theirs.
     """
-    remaining = list(edges)
+    remaining, up = list(edges), ancestors(count, inputs) if up is None else up
     # Without one back edge another may no longer be part of a loop, so this is repeated until all are kept.
     while True:
         parts = components(count, inputs, remaining)
         looped = _of_loops(remaining, parts)
-        live = _closure(count, inputs, looped, targets)
+        live = _closure(up, looped, targets)
         needed = [e for e in looped if live >> e[1] & 1]
         if len(needed) > len(parts.loops):  # a loop has several back edges
             needed = _useful(count, inputs, needed, targets)
         if len(needed) == len(remaining):
-            return live, needed
+            return live, needed, parts
         remaining = needed
 
 
@@ -165,19 +167,18 @@ def _of_loops(edges: Edges, parts: Components) -> list[tuple[int, int, int]]:
     return looped
 
 
-def _closure(count: int, inputs: Inputs, edges: Edges, targets: Sequence[int]) -> int:
+def _closure(up: Sequence[int], edges: Edges, targets: Sequence[int]) -> int:
     """Set of the values that lead to a target, back edges included."""
-    carried = {head: source for source, head, _ in edges}
-    stack, live = list(targets), 0
-    while stack:
-        value = stack.pop()
-        if live >> value & 1:
-            continue
-        live |= 1 << value
-        if value in carried:
-            stack.append(carried[value])
-        if value >= count:
-            stack.extend(inputs[value - count])
+    live = 0
+    for target in targets:
+        live |= up[target]
+    grown = bool(edges)
+    while grown:
+        grown = False
+        for carried, head, _ in edges:
+            if live >> head & 1 and not live >> carried & 1:
+                live |= up[carried]
+                grown = True
     return live
 
 

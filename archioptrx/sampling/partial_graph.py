@@ -8,13 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.loops import ancestors, bits, components, descendants, live_values
+from archioptrx.graphs.loops import Components, Edges, ancestors, bits, components, descendants, live_values
+from archioptrx.graphs.operations import Operation
 from archioptrx.graphs.steps import BackEdge, Step
 from archioptrx.sampling.shortest_plans import Function, ShortestPlans
-from archioptrx.sampling.walk_tables import WalkTables
-
-Chosen = tuple[tuple[str, Any], ...]
-"""Parameters chosen at a step: (name, value) pairs."""
+from archioptrx.sampling.walk_tables import Chosen, WalkTables
 
 
 class PartialGraph:
@@ -27,6 +25,8 @@ class PartialGraph:
     type, inputs, made_by, idempotent, labels
         Lists by value: number of its data node; the values that its step reads; (function or way of merging, choices);
         whether it is the result of an idempotent block; its label (type and age), which never changes.
+    up
+        Ancestors of each value, itself included, back edges left out.
     back
         Back edges: carried value by head.
     open
@@ -43,6 +43,7 @@ class PartialGraph:
         self.made_by: list[tuple[Function | str, Chosen]] = []
         self.idempotent: list[bool] = []
         self.labels: list[str] = []
+        self.up: list[int] = []
         self.back: dict[int, int] = {}
         self.down: list[int] = []
         self.readers: dict[int, int] = {}
@@ -162,7 +163,10 @@ class PartialGraph:
         self.idempotent.append(idempotent)
         self.labels.append(f"{self.tables.stems[name]}{self._age[name]}")
         self._age[name] += 1
-        bit = 1 << value
+        bit = above = 1 << value
+        for source in inputs:
+            above |= self.up[source]
+        self.up.append(above)
         self._of_type[name] |= bit
         self._idempotent |= bit if idempotent else 0
         self.open |= bit
@@ -176,7 +180,7 @@ class PartialGraph:
         self.down = descendants(self.sources, steps)
         edges = [(carried, head, 1) for head, carried in self.back.items()]
         self.readers = {}
-        for members in components(self.sources, steps, edges).loops:
+        for members in components(self.sources, steps, edges, self.down).loops:
             self.readers[members] = 0
             for value in bits(members):
                 self.readers[members] |= self.down[value]
@@ -186,8 +190,7 @@ class PartialGraph:
 
         The step that makes the head's first value runs before the loop and doesn't count.
         """
-        up = ancestors(self.sources, self.inputs[self.sources :])
-        members = [value for value in bits(up[carried]) if up[value] >> head & 1 and value != head]
+        members = [value for value in bits(self.up[carried]) if self.up[value] >> head & 1 and value != head]
         return any(self._has_weights(value) for value in members)
 
     def _has_weights(self, value: int) -> bool:
@@ -236,6 +239,7 @@ class PartialGraph:
     def _restore(self) -> None:
         """Rebuild the sets of values, and the table of twins, from the lists."""
         self._of_type, self._idempotent = [0] * len(self._of_type), 0
+        self.up = ancestors(self.sources, self.inputs[self.sources :])
         for value, name in enumerate(self.type):
             self._of_type[name] |= 1 << value
             self._idempotent |= self.idempotent[value] << value
@@ -267,54 +271,36 @@ class PartialGraph:
         self._restore()
         return targets
 
-    def graph(self, targets: list[int], iterations: int) -> tuple[ComputationGraph, int]:
-        """Pruned computation graph, each loop with the same number of iterations, and its number of merges."""
-        count, steps = self.sources, self.inputs[self.sources :]
+    def live(self, targets: list[int], iterations: int) -> tuple[int, list[tuple[int, int, int]], Components]:
+        """Set of the values that a target depends on, the back edges that one depends on, and the loops of these.
+
+        Each loop has the same number of iterations.
+        """
+        steps = self.inputs[self.sources :]
         edges = [(carried, head, iterations) for head, carried in self.back.items()]
-        live, edges = live_values(count, steps, edges, targets)
-        sources = [value for value in range(count) if live >> value & 1]
-        live_results = [value for value in self.results() if live >> value & 1]
-        new = {v: i for i, v in enumerate(sources + live_results)}
-        names = self.tables.names
+        return live_values(self.sources, steps, edges, targets, self.up)
+
+    def graph(self, live: int, edges: Edges, targets: list[int]) -> tuple[ComputationGraph, int]:
+        """Computation graph of the live values, with these back edges, and its number of merges."""
+        kept, names, count = bits(live), self.tables.names, self.sources
+        new = {value: i for i, value in enumerate(kept)}
         numbers: dict[str, int] = {}
-        graph_steps, merges, used = [], 0, {self.type[v] for v in sources}
-        for value in live_results:
-            used.add(self.type[value])
-            inputs, kind = tuple([new[v] for v in self.inputs[value]]), names[self.type[value]]
-            f, chosen = self.made_by[value]
-            if isinstance(f, Function):
-                graph_steps.append(_step(f, chosen, inputs, kind, numbers))
-            else:
-                merges += 1
-                graph_steps.append(_merge_step(f, inputs, kind, numbers))
-        types = tuple(t for t in self.tables.types if self.tables.number[t.name] in used)
-        back = tuple(BackEdge(new[c], new[h], n) for c, h, n in edges)
-        graph = ComputationGraph(
-            types, tuple(names[self.type[v]] for v in sources), tuple(graph_steps), back, tuple(new[t] for t in targets)
+        steps, operations, merges, used = list[Step](), list[Operation](), 0, set[int]()
+        for value in kept:
+            name = self.type[value]
+            used.add(name)
+            if value >= count:
+                f, chosen = self.made_by[value]
+                form = self.tables.form(f, chosen, name)
+                steps.append(form.with_inputs(tuple([new[v] for v in self.inputs[value]]), numbers))
+                operations.append(form.operation)
+                merges += isinstance(f, str)
+        graph = ComputationGraph.of_walk(
+            tuple([t for t in self.tables.types if self.tables.number[t.name] in used]),
+            tuple([names[self.type[value]] for value in kept if value < count]),
+            tuple(steps),
+            tuple([BackEdge(new[c], new[h], n) for c, h, n in edges]),
+            tuple([new[t] for t in targets]),
+            tuple(operations),
         )
         return graph, merges
-
-
-def _own_weights(name: str, numbers: dict[str, int]) -> str:
-    """Name for weights that no other step has; `numbers` counts the names."""
-    number = numbers[name] = numbers.get(name, -1) + 1
-    return f"{name}.{number}"
-
-
-def _step(f: Function, chosen: Chosen, inputs: tuple[int, ...], kind: str, numbers: dict[str, int]) -> Step:
-    node = f.node
-    weights = ""
-    if f.renews:
-        weights = _own_weights(f.name, numbers)
-    elif node.signature.has_weights:
-        # Steps that were built with other choices can't share weights.
-        weights = f.name + "".join(f",{key}={value}" for key, value in chosen)
-    params = tuple(sorted(f.fixed + chosen)) if chosen else f.fixed
-    return Step(f.name, node.block, inputs, kind, params, weights, node.per_pass)
-
-
-def _merge_step(way: str, inputs: tuple[int, ...], kind: str, numbers: dict[str, int]) -> Step:
-    if way == "add":
-        return Step("add", "add", inputs, kind)
-    # The projection of the concatenation to the data node's width.
-    return Step("concat", "mlp", inputs, kind, (("layers", 1),), _own_weights("merge", numbers))
