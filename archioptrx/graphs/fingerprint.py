@@ -31,9 +31,9 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from archioptrx.graphs.operations import Operation, colour_of
+from archioptrx.graphs.operations import COMMON, FREE, JOINED, ORDERED, Operation, colour_of
 from archioptrx.graphs.poolings import Meetings, ScheduledGraph, meetings
-from archioptrx.graphs.signatures import KEEPS, MIXES, Signature
+from archioptrx.graphs.signatures import KEEPS, MIXES
 from archioptrx.graphs.steps import BackEdge, Loop
 
 MASK = (1 << 64) - 1
@@ -84,7 +84,7 @@ class _Row:
     text, colour
         Text of the operation that makes it, and the hash of this text.
     inputs, order
-        Numbers of the rows that it reads; meaning of their order, see `ORDERED`.
+        Numbers of the rows that it reads; meaning of their order, see `archioptrx.graphs.operations`.
     weights
         Name of its weights; "" for none.
     away
@@ -99,8 +99,15 @@ class _Row:
     away: tuple[bool, ...]
 
 
-ORDERED, FREE, COMMON = "ordered", "free", "common"
-"""Meanings of the order of inputs: it matters; it is free; it is free, but the same for all steps with the weights."""
+class _NotAway(dict[int, tuple[bool, ...]]):
+    """`away` of so many inputs of which none lies on another smaller graph."""
+
+    def __missing__(self, number: int) -> tuple[bool, ...]:
+        self[number] = (False,) * number
+        return self[number]
+
+
+NOT_AWAY = _NotAway()
 
 
 @dataclass(slots=True)
@@ -147,7 +154,7 @@ def fingerprint(graph: StepGraph) -> str:
 
 def _reduce(graph: StepGraph) -> _Reduced:
     """Contract identity steps, join duplicates, drop values that are unused then, and number the rest anew."""
-    total, back = len(graph.sources) + len(graph.steps), _changing(graph)
+    back = _changing(graph)
     names = [step.weights for step in graph.steps if step.weights]
     shared = {name for name, number in Counter(names).items() if number > 1} if len(set(names)) < len(names) else set()
     repeated = frozenset(shared)
@@ -167,7 +174,7 @@ def _reduce(graph: StepGraph) -> _Reduced:
             shared -= alone
             continue
         carried = {head: (alias[source], iterations) for head, (source, iterations) in back.items()}
-        return _number(rows, carried, [alias[target] for target in graph.targets], total)
+        return _number(rows, carried, [alias[target] for target in graph.targets])
 
 
 def _ordered_twins(rows: Mapping[int, _Row]) -> dict[int, tuple[int, ...]]:
@@ -240,25 +247,28 @@ def _rows(
     alias = list(range(total))
     known: dict[tuple[Any, ...], int] = {}  # row of each operation on its inputs, for duplicates
     for value, (step, operation) in enumerate(zip(graph.steps, graph.operations, strict=True), start=count):
-        signature, text, colour = operation.signature, operation.text, operation.colour
-        if step.per_pass and signature.has_weights and passes[value - count] > 1:
+        text, colour, learns = operation.text, operation.colour, operation.has_weights
+        if step.per_pass and learns and passes[value - count] > 1:
             text += " per pass"
             colour = colour_of(text)
         inputs = [alias[v] for v in step.inputs]
         row = value + total if value in back else value
-        weights = step.weights if signature.has_weights else ""
-        order = _order_of(signature, weights in shared, value in unseen)
-        away = met.away.get(value - count) or (False,) * len(inputs)
+        weights = step.weights if learns else ""
+        order = operation.order
+        if (order is COMMON and weights not in shared) or (order is JOINED and value in unseen):
+            order = FREE
+        elif order is JOINED:
+            order = ORDERED
+        away = met.away.get(value - count) or NOT_AWAY[len(inputs)]
         if order is FREE and len(inputs) > 1:
             away, inputs, order = _in_order(away, inputs, leaders.get(row))
-        if signature.neutral and len(inputs) == 1:
+        if operation.neutral and len(inputs) == 1:
             row = inputs[0]
         else:
             rows[row] = _Row(text, colour, tuple(inputs), order, weights, away)
             # A step with weights has a duplicate only among those that share them; weights without a name belong to
             # one step alone.
-            may_repeat = weights in repeated if signature.has_weights else True
-            if may_repeat and value - count not in met.pools:
+            if (not learns or weights in repeated) and value - count not in met.pools:
                 first_row = known.setdefault((text, weights, order, away, *inputs), row)
                 if first_row != row:
                     del rows[row]
@@ -266,29 +276,10 @@ def _rows(
         if value in back:
             kind = graph.type[step.type]
             text = f"head {kind.domain} {kind.width}"
-            rows[value] = _Row(text, colour_of(text), (row,), ORDERED, "", (False,))
+            rows[value] = _Row(text, colour_of(text), (row,), ORDERED, "", NOT_AWAY[1])
         else:
             alias[value] = row
     return rows, alias
-
-
-def _order_of(signature: Signature, shares: bool, unseen: bool) -> str:
-    """Meaning of the order of a step's inputs.
-
-    Parameters
-    ----------
-    shares
-        True: other steps have its weights.
-    unseen
-        True: the order of its channels is free.
-    """
-    if not signature.commutative:
-        return ORDERED
-    if signature.symmetric:
-        return FREE
-    if signature.has_weights:
-        return COMMON if shares else FREE
-    return FREE if unseen else ORDERED
 
 
 def _unseen_orders(graph: StepGraph, shared: Set[str]) -> set[int]:
@@ -297,7 +288,7 @@ def _unseen_orders(graph: StepGraph, shared: Set[str]) -> set[int]:
     Worked out only where a step joins channels (`concat`), as nothing else depends on it.
     """
     count = len(graph.sources)
-    joined = [value for value, operation in enumerate(graph.operations, start=count) if operation.joins]
+    joined = [value for value, operation in enumerate(graph.operations, start=count) if operation.order is JOINED]
     if not joined:
         return set()
     # A head's first value and what is carried to it must have one order; a target has that of the truth.
@@ -312,7 +303,7 @@ def _unseen_orders(graph: StepGraph, shared: Set[str]) -> set[int]:
 
     def mixed(index: int, slot: int) -> bool:
         operation = graph.operations[index]
-        if operation.signature.has_weights and graph.steps[index].weights in shared:
+        if operation.has_weights and graph.steps[index].weights in shared:
             return False
         reads = operation.reads(slot)
         return reads == MIXES or (reads == KEEPS and unseen(count + index))
@@ -337,22 +328,17 @@ def _changing(graph: StepGraph) -> dict[int, tuple[int, int]]:
     return back
 
 
-def _number(
-    rows: Mapping[int, _Row], carried: Mapping[int, tuple[int, int]], targets: Sequence[int], total: int
-) -> _Reduced:
+def _number(rows: Mapping[int, _Row], carried: Mapping[int, tuple[int, int]], targets: Sequence[int]) -> _Reduced:
     """Number the rows that a target depends on, each after those that it reads; slots come last."""
     stack, used = list(targets), set[int]()
     while stack:
         value = stack.pop()
         if value not in used:
             used.add(value)
-            stack.extend(rows[value].inputs)
+            stack += rows[value].inputs
             if value in carried:
                 stack.append(carried[value][0])
-    # The first value of a head stands right before it.
-    order = (
-        sorted(used, key=lambda value: value - total - 0.5 if value >= total else value) if carried else sorted(used)
-    )
+    order = [value for value in rows if value in used]  # rows are made in order
     new = {value: i for i, value in enumerate(order)}
     used_rows = [rows[value] for value in order]
     members: dict[str, list[int]] = {}
@@ -452,6 +438,8 @@ def _tied(colours: list[int]) -> list[int]:
     The choice depends on colours alone, so equal graphs are searched along equal trees (the target cell selector of
     McKay and Piperno).
     """
+    if len(set(colours)) == len(colours):
+        return []
     classes: dict[int, list[int]] = {}
     for value, colour in enumerate(colours):
         classes.setdefault(colour, []).append(value)
@@ -545,18 +533,16 @@ def _certificate(reduced: _Reduced, colours: list[int]) -> tuple[Any, ...]:
     rows: list[tuple[str, tuple[Any, ...]]] = []
     for value in order:
         inputs: list[Any] = [rank[v] for v in reduced.inputs[value]]
-        if len(inputs) > 1:  # several, so that there may be an order
-            marks = reduced.marks[value]
-            kinds = len(set(marks))
-            if value in reduced.slots:
-                slots = [rank[slot] for slot in reduced.slots[value]]
-                inputs = sorted(zip(slots, inputs, *((marks,) if kinds > 1 else ()), strict=True))
-            elif kinds == 1:
+        marks = reduced.marks[value]
+        if value in reduced.slots:
+            slots = [rank[slot] for slot in reduced.slots[value]]
+            several = (marks,) if len(set(marks)) > 1 else ()
+            inputs = sorted(zip(slots, inputs, *several, strict=True))
+        elif len(inputs) > 1:
+            if marks[0] == marks[-1]:  # marks ascend, so all are equal
                 inputs.sort()
-            elif kinds < len(inputs):
+            elif marks[-1] < len(inputs):  # some are equal
                 inputs = sorted(zip(marks, inputs, strict=True))
-        elif value in reduced.slots:
-            inputs = [(rank[reduced.slots[value][0]], *inputs)]
         rows.append((reduced.text[value], tuple(inputs)))
     groups = sorted([sorted([rank[v] for v in members]) for members in reduced.groups])
     back = sorted((rank[c], rank[h], n) for c, h, n in reduced.back)

@@ -15,6 +15,10 @@ from archioptrx.graphs.steps import DataType, Step
 
 Params = tuple[tuple[str, Any], ...]
 
+ORDERED, FREE, COMMON, JOINED = "ordered", "free", "common", "joined"
+"""Meanings of the order of inputs: it matters; it is free; it is free, but the same for all steps with the weights; it is
+that of the channels of the result (`concat`)."""
+
 
 @lru_cache(maxsize=65536)
 def colour_of(text: str) -> int:
@@ -33,11 +37,24 @@ class Operation:
         Text that is equal for operations that do the same, and its hash.
     symbols
         Names of the hyperparameters among the parameters that have an effect.
-    joins
-        Whether it joins channels (`concat`): an order of its inputs is an order of the channels of its result.
+    has_weights, neutral
+        Fields of the signature.
+    order
+        Meaning of the order of its inputs: ORDERED, FREE, COMMON or JOINED.
     """
 
-    __slots__ = ("_params", "_reads", "_widths", "colour", "joins", "signature", "symbols", "text")
+    __slots__ = (
+        "_params",
+        "_reads",
+        "_widths",
+        "colour",
+        "has_weights",
+        "neutral",
+        "order",
+        "signature",
+        "symbols",
+        "text",
+    )
 
     def __init__(self, signature: Signature, params: Params, inputs: tuple[DataType, ...], output: DataType) -> None:
         self.signature, self._params = signature, params
@@ -49,7 +66,8 @@ class Operation:
         self.colour = colour_of(self.text)
         named = relevant if effective == params else signature.relevant(dict(params))
         self.symbols = frozenset(value.name for _, value in named if isinstance(value, Hyperparameter))
-        self.joins = signature.commutative and not signature.symmetric and not signature.has_weights
+        self.has_weights, self.neutral = signature.has_weights, signature.neutral
+        self.order = _order_of(signature)
 
     def reads(self, slot: int) -> str:
         """Way in which it reads the channels of the input in a slot: MIXES, KEEPS or MEETS (see `Signature.reads`)."""
@@ -57,6 +75,14 @@ class Operation:
             complete = self.signature.complete(dict(self._params))
             self._reads[slot] = self.signature.reads(slot, self._widths, complete)
         return self._reads[slot]
+
+
+def _order_of(signature: Signature) -> str:
+    if not signature.commutative:
+        return ORDERED
+    if signature.symmetric:
+        return FREE
+    return COMMON if signature.has_weights else JOINED
 
 
 _known = lru_cache(maxsize=65536)(Operation)
