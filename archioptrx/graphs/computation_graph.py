@@ -66,19 +66,20 @@ class ComputationGraph:
         back_edges: tuple[BackEdge, ...],
         targets: tuple[int, ...],
         operations: tuple[Operation, ...],
+        symbols: frozenset[str],
     ) -> ComputationGraph:
         """Make a graph that is known to be sound and pruned: it is not checked again.
 
         Parameters
         ----------
-        operations
-            The operations of the steps, which the walk has at hand.
+        operations, symbols
+            Attributes that the walk has at hand.
         """
         graph = object.__new__(cls)
         # As the fields are frozen, but not slots, this is what __init__ comes to.
         graph.__dict__.update(
             types=types, sources=sources, steps=steps, back_edges=back_edges, targets=targets,
-            operations=operations, _is_pruned=True,
+            operations=operations, symbols=symbols, _is_pruned=True,
         )  # fmt: skip
         return graph
 
@@ -121,9 +122,7 @@ class ComputationGraph:
     @cached_property
     def symbols(self) -> frozenset[str]:
         """Names of the hyperparameters that the steps' parameters and the widths refer to."""
-        every = {symbol for t in self.types for symbol, _ in t.width.terms}
-        names = {symbol for symbol in every if symbol.split(".")[0] not in ("target", *self.sources)}
-        return frozenset(names.union(*{operation.symbols for operation in self.operations}))
+        return width_symbols(self.types, self.sources).union(*{operation.symbols for operation in self.operations})
 
     def check(self) -> None:
         """Raise GraphError where a rule is broken."""
@@ -311,6 +310,12 @@ class ComputationGraph:
 
     def __str__(self) -> str:
         return _text(self)
+
+
+def width_symbols(types: Iterable[DataType], sources: Iterable[str]) -> frozenset[str]:
+    """Names of the hyperparameters that the widths of types refer to; these sources have widths of their own."""
+    every, own = {symbol for t in types for symbol, _ in t.width.terms}, {"target", *sources}
+    return frozenset(symbol for symbol in every if symbol.split(".")[0] not in own)
 
 
 def name_stems(sources: Iterable[str], types: Iterable[str]) -> dict[str, str]:

@@ -36,6 +36,15 @@ def descendants(count: int, inputs: Inputs) -> list[int]:
     return sets
 
 
+def _led_to(up: Sequence[int], value: int) -> int:
+    """Set of the values that a value leads to, itself included, by the ancestors of all values."""
+    members = 0
+    for other, mask in enumerate(up):
+        if mask >> value & 1:
+            members |= 1 << other
+    return members
+
+
 def bits(mask: int) -> list[int]:
     """Members of a set, ascending.
 
@@ -97,20 +106,20 @@ class Components:
         return reaching
 
 
-def components(count: int, inputs: Inputs, edges: Edges, down: Sequence[int] | None = None) -> Components:
+def components(count: int, inputs: Inputs, edges: Edges, up: Sequence[int] | None = None) -> Components:
     """Find the loops. A back edge whose head doesn't lead to the value that it carries forms none.
 
-    `down` is the result of `descendants`, where it is known.
+    `up` is the result of `ancestors`, where it is known.
 
     Without back edges there is no circle, so a component with a circle holds a back edge. Two closures over the few
     back edges are therefore enough, in the place of Tarjan's algorithm over all values.
     """
     if not edges:
         return Components(count, inputs, ())
-    down = descendants(count, inputs) if down is None else down
+    up = ancestors(count, inputs) if up is None else up
     # By back edge: set of the values that its head leads to, through any number of back edges.
-    reach = [down[head] for _, head, _ in edges]
-    grown = True
+    reach = [_led_to(up, head) for _, head, _ in edges]
+    grown = len(edges) > 1
     while grown:
         grown = False
         for i, mask in enumerate(reach):
@@ -123,15 +132,12 @@ def components(count: int, inputs: Inputs, edges: Edges, down: Sequence[int] | N
     for i, (carried, head, _) in enumerate(edges):
         if not reach[i] >> carried & 1 or any(loop >> head & 1 for loop in loops):
             continue
-        members = 0  # values that the head leads to and that lead to the head
-        for value in bits(reach[i]):
-            reached = down[value]
-            for j, (other, _, _) in enumerate(edges):
-                if down[value] >> other & 1:
-                    reached |= reach[j]
-            if reached >> head & 1:
-                members |= 1 << value
-        loops.append(members)
+        # Values that lead to the head, through any number of back edges; with `reach`, the members.
+        leading = up[head]
+        for j, (other, _, _) in enumerate(edges):
+            if reach[j] >> head & 1:
+                leading |= up[other]
+        loops.append(reach[i] & leading)
     return Components(count, inputs, tuple(loops))
 
 
@@ -146,7 +152,7 @@ def live_values(
     remaining, up = list(edges), ancestors(count, inputs) if up is None else up
     # Without one back edge another may no longer be part of a loop, so this is repeated until all are kept.
     while True:
-        parts = components(count, inputs, remaining)
+        parts = components(count, inputs, remaining, up)
         looped = _of_loops(remaining, parts)
         live = _closure(up, looped, targets)
         needed = [e for e in looped if live >> e[1] & 1]

@@ -16,8 +16,8 @@ from archioptrx.graphs.steps import DataType, Step
 Params = tuple[tuple[str, Any], ...]
 
 ORDERED, FREE, COMMON, JOINED = "ordered", "free", "common", "joined"
-"""Meanings of the order of inputs: it matters; it is free; it is free, but the same for all steps with the weights; it is
-that of the channels of the result (`concat`)."""
+"""Meanings of the order of inputs: it matters; it is free; it is free, but the same for all steps with the weights; it
+is that of the channels of the result (`concat`)."""
 
 
 @lru_cache(maxsize=65536)

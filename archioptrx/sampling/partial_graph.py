@@ -107,9 +107,15 @@ class PartialGraph:
         plain_values = ~self._idempotent
         return self.tables.plans.at(counts, tuple([mask & plain_values != 0 for mask in masks]))
 
-    def sources_of(self, name: int, room: int, readable: int) -> tuple[int, int]:
-        """Sets of the readable values from which a type is reached within the room: by one step or more; by none."""
-        every, plain = self.plan_of(readable).reach(name, room)
+    def sources_of(self, name: int, room: int, readable: int, plan: ShortestPlans) -> tuple[int, int]:
+        """Sets of the readable values from which a type is reached within the room: by one step or more; by none.
+
+        Parameters
+        ----------
+        plan
+            Costs with the readable values.
+        """
+        every, plain = plan.reach(name, room)
         values = plain_values = 0
         for kind in every:
             values |= self._of_type[kind]
@@ -180,7 +186,7 @@ class PartialGraph:
         self.down = descendants(self.sources, steps)
         edges = [(carried, head, 1) for head, carried in self.back.items()]
         self.readers = {}
-        for members in components(self.sources, steps, edges, self.down).loops:
+        for members in components(self.sources, steps, edges, self.up).loops:
             self.readers[members] = 0
             for value in bits(members):
                 self.readers[members] |= self.down[value]
@@ -282,25 +288,29 @@ class PartialGraph:
 
     def graph(self, live: int, edges: Edges, targets: list[int]) -> tuple[ComputationGraph, int]:
         """Computation graph of the live values, with these back edges, and its number of merges."""
-        kept, names, count = bits(live), self.tables.names, self.sources
-        new = {value: i for i, value in enumerate(kept)}
+        kept, tables, count = bits(live), self.tables, self.sources
+        new = [0] * len(self.type)
+        for number, value in enumerate(kept):
+            new[value] = number
         numbers: dict[str, int] = {}
-        steps, operations, merges, used = list[Step](), list[Operation](), 0, set[int]()
+        steps, operations, merges, used = list[Step](), list[Operation](), 0, 0
         for value in kept:
             name = self.type[value]
-            used.add(name)
+            used |= 1 << name
             if value >= count:
                 f, chosen = self.made_by[value]
-                form = self.tables.form(f, chosen, name)
+                form = tables.form(f, chosen, name)
                 steps.append(form.with_inputs(tuple([new[v] for v in self.inputs[value]]), numbers))
                 operations.append(form.operation)
                 merges += isinstance(f, str)
+        types, symbols = tables.types_of(used)
         graph = ComputationGraph.of_walk(
-            tuple([t for t in self.tables.types if self.tables.number[t.name] in used]),
-            tuple([names[self.type[value]] for value in kept if value < count]),
+            types,
+            tuple([tables.names[self.type[value]] for value in kept if value < count]),
             tuple(steps),
             tuple([BackEdge(new[c], new[h], n) for c, h, n in edges]),
             tuple([new[t] for t in targets]),
             tuple(operations),
+            symbols.union(*{operation.symbols for operation in operations}),
         )
         return graph, merges

@@ -21,7 +21,7 @@ from archioptrx.sampling.candidate import DROPPED, Candidate
 from archioptrx.sampling.fit import applications, check_fits
 from archioptrx.sampling.partial_graph import PartialGraph
 from archioptrx.sampling.search_space import SearchSpace, check_covers
-from archioptrx.sampling.shortest_plans import Function
+from archioptrx.sampling.shortest_plans import Function, ShortestPlans
 from archioptrx.sampling.walk_tables import Chosen, WalkTables
 
 EVENTS = ("walks", "reverse walks", "recurrences", "branches", *DROPPED)
@@ -294,13 +294,17 @@ class _Walk:
         """
         partial, every = self.partial, self.partial.everything
         looped = _union(partial.readers)  # members of all loops
+        plans: dict[int, ShortestPlans] = {}  # costs by the values that aren't read
         known: dict[tuple[int, int], tuple[int, int]] = {}  # starts by type and values that aren't read
         for target in partial.results():
             if looped >> target & 1:
                 continue
             key = name, nested = partial.type[target], self.nested(target)
             if key not in known:
-                known[key] = partial.sources_of(name, room, every & ~nested)
+                readable = every & ~nested
+                if nested not in plans:
+                    plans[nested] = partial.plan_of(readable)
+                known[key] = partial.sources_of(name, room, readable, plans[nested])
             walks, shortcuts = known[key]
             if starts := partial.down[target] & (walks | shortcuts & ~(1 << target)):
                 yield target, starts
@@ -330,7 +334,9 @@ class _Walk:
         partial, every = self.partial, self.partial.everything
         for target in partial.results() if room >= 0 else ():
             itself = 1 << target
-            walks, shortcuts = partial.sources_of(partial.type[target], room, every & ~partial.down[target] | itself)
+            readable = every & ~partial.down[target] | itself
+            plan = partial.plan_of(readable)
+            walks, shortcuts = partial.sources_of(partial.type[target], room, readable, plan)
             if starts := walks | shortcuts & ~itself:
                 yield target, starts
 

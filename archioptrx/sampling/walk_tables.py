@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archioptrx.graphs.computation_graph import name_stems
+from archioptrx.graphs.computation_graph import name_stems, width_symbols
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.operations import Operation, operation_of
 from archioptrx.graphs.signatures import POOLED
@@ -69,8 +69,10 @@ class WalkTables:
         Numbers of the targets, in order.
     types, kinds
         Data types of the values: sources first; by data node.
-    forms
-        Memory of `form`.
+    type_order
+        Numbers of the data nodes of `types`.
+    forms, subsets
+        Memory of `form`, and of `types_of`.
     """
 
     function_graph: FunctionGraph
@@ -85,7 +87,21 @@ class WalkTables:
     targets: tuple[int, ...]
     types: tuple[DataType, ...]
     kinds: tuple[DataType, ...]
+    type_order: tuple[int, ...]
     forms: dict[Any, StepForm]
+    subsets: dict[int, tuple[tuple[DataType, ...], frozenset[str]]]
+
+    def types_of(self, used: int) -> tuple[tuple[DataType, ...], frozenset[str]]:
+        """Data types of a set of data nodes, a bit for each, in the order of `types`; symbols of their widths.
+
+        They are collected once.
+        """
+        known = self.subsets.get(used)
+        if known is None:
+            types = tuple(self.kinds[name] for name in self.type_order if used >> name & 1)
+            sources = [name for name in self.function_graph.sources if used >> self.number[name] & 1]
+            known = self.subsets[used] = types, width_symbols(types, sources)
+        return known
 
     def form(self, f: Function | str, chosen: Chosen, name: int) -> StepForm:
         """What all steps of a function with these choices have in common, or all merges of a way and a type.
@@ -108,7 +124,8 @@ class WalkTables:
         names = tuple(node.name for node in nodes)
         number = {name: i for i, name in enumerate(names)}
         kinds = tuple(DataType(node.name, node.domain, function_graph.width[node.name], node.field) for node in nodes)
-        sources = [function_graph.node[name] for name in function_graph.sources]
+        sources = [number[name] for name in function_graph.sources]
+        order = (*sources, *(name for name in range(len(nodes)) if name not in sources))
         return cls(
             function_graph=function_graph,
             search_space=search_space,
@@ -120,9 +137,11 @@ class WalkTables:
             merges=tuple(node.merge for node in nodes),
             pooled=tuple(node.domain == POOLED for node in nodes),
             targets=tuple(number[name] for name in function_graph.targets),
-            types=tuple(kinds[number[n.name]] for n in [*sources, *(node for node in nodes if node not in sources)]),
+            types=tuple(kinds[name] for name in order),
+            type_order=order,
             kinds=kinds,
             forms={},
+            subsets={},
         )
 
 
