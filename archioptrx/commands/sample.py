@@ -162,11 +162,11 @@ def _form(candidate: Candidate) -> dict[str, Any]:
 
 def _print_json(candidates: Iterator[Candidate], args: argparse.Namespace) -> None:
     """Print a JSON list, item by item as they are sampled."""
-    separator = "[\n"
+    separator, encode = "[\n", json.JSONEncoder(ensure_ascii=False).encode
     for number, candidate in enumerate(candidates):
         drawings = [str(path) for path in _drawings(args, number, candidate)]
         form = _form(candidate) | ({"drawings": drawings} if args.draw else {})
-        print(separator + json.dumps(form, ensure_ascii=False), end="")
+        print(separator + encode(form), end="")
         separator = ",\n"
     print("\n]" if separator == ",\n" else "[]")
 

@@ -6,7 +6,8 @@ made by one step (static single assignment). A back edge carries a value to an e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import GraphError, InputError, did_you_mean
 from archioptrx.graphs.fingerprint import fingerprint
-from archioptrx.graphs.literals import frozen, thawed, value_text
+from archioptrx.graphs.literals import frozen, thawed
 from archioptrx.graphs.loops import Components, components, live_values
 from archioptrx.graphs.nodes import parse_symbol, symbol_form
 from archioptrx.graphs.operations import Operation, operation_of
@@ -409,16 +410,17 @@ def _text(graph: ComputationGraph) -> str:
           x1     = attend(xs0, score0)       node [hidden], not in the last pass
         -> score0
     """
-    names = graph.values
+    names, weights = graph.values, [step.weights for step in graph.steps if step.weights]
+    shared = {name for name, number in Counter(weights).items() if number > 1}
     rows: list[tuple[str, str, str, str]] = []  # indent, name, call, type
     for item in graph.schedule:
         if isinstance(item, int):
-            rows.append(("", *_line(graph, item)))
+            rows.append(("", *_line(graph, item, shared)))
             continue
         heads = ", ".join(f"{names[head]} <- {names[carried]}" for head, carried in item.heads)
         rows.append(("", f"{item.iterations + 1} passes, {heads} between:", "", ""))
         for index in sorted((*item.forward, *item.back)):
-            name, call, kind = _line(graph, index)
+            name, call, kind = _line(graph, index, shared)
             when = ", first pass only" if index in item.once else ", not in the last pass" if index in item.back else ""
             rows.append(("  ", name, call, kind + when))
     left = {pad: max((len(name) for p, name, call, _ in rows if p == pad and call), default=0) for pad in ("", "  ")}
@@ -428,17 +430,12 @@ def _text(graph: ComputationGraph) -> str:
     return "\n".join([*body, "-> " + ", ".join(names[target] for target in graph.targets)])
 
 
-def _line(graph: ComputationGraph, index: int) -> tuple[str, str, str]:
+def _line(graph: ComputationGraph, index: int, shared: Set[str]) -> tuple[str, str, str]:
+    """Name, call and type of a step; `shared`: weights that several steps have."""
     step, names = graph.steps[index], graph.values
-    inputs = ", ".join(names[value] for value in step.inputs)
-    kind, printed = graph.type[step.type], step.signature.printed(dict(step.params))
-    note = "".join(f", {key}={value_text(v)}" for key, v in printed.items() if not isinstance(v, Hyperparameter))
-    note += f", weights {step.weights}" if _shared(graph, step) else ""
-    return names[len(graph.sources) + index], f"{step.function}({inputs})", f"{kind.domain} [{kind.width}]{note}"
-
-
-def _shared(graph: ComputationGraph, step: Step) -> bool:
-    return bool(step.weights) and sum(other.weights == step.weights for other in graph.steps) > 1
+    inputs = ", ".join([names[value] for value in step.inputs])
+    note = graph.operations[index].note + (f", weights {step.weights}" if step.weights in shared else "")
+    return names[len(graph.sources) + index], f"{step.function}({inputs})", note
 
 
 def _to_dict(graph: ComputationGraph) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 Inputs = Sequence[tuple[int, ...]]
 """Values that each step reads."""
@@ -80,19 +81,27 @@ class Components:
 
         The step that makes the first value of a head from values outside the loop doesn't belong to it.
         """
-        if not members >> value & 1 or value < self.count:
-            return False
-        return any(members >> v & 1 for v in self.inputs[value - self.count])
+        return bool(value >= self.count and members >> value & 1 and members & self._reads[value - self.count])
+
+    @cached_property
+    def _reads(self) -> list[int]:
+        """Set of the values that each step reads."""
+        sets = []
+        for values in self.inputs:
+            mask = 0
+            for value in values:
+                mask |= 1 << value
+            sets.append(mask)
+        return sets
 
     def outputs(self, members: int, targets: Sequence[int]) -> int:
         """Set of the values of a loop that are targets, or that a step outside the loop reads."""
         read = 0
         for target in targets:
             read |= 1 << target
-        for index, values in enumerate(self.inputs):
+        for index, values in enumerate(self._reads):
             if not self.inside(self.count + index, members):
-                for value in values:
-                    read |= 1 << value
+                read |= values
         return read & members
 
     def forward(self, members: int, targets: Sequence[int]) -> int:
@@ -101,8 +110,7 @@ class Components:
         inner = [i for i in range(len(self.inputs)) if self.inside(self.count + i, members)]
         for index in reversed(inner):
             if reaching >> (self.count + index) & 1:
-                for value in self.inputs[index]:
-                    reaching |= members & (1 << value)
+                reaching |= members & self._reads[index]
         return reaching
 
 

@@ -10,6 +10,7 @@ import hashlib
 from functools import lru_cache
 from typing import Any
 
+from archioptrx.graphs.literals import value_text
 from archioptrx.graphs.signatures import SIGNATURES, Hyperparameter, Signature
 from archioptrx.graphs.steps import DataType, Step
 
@@ -44,22 +45,16 @@ class Operation:
     """
 
     __slots__ = (
-        "_params",
-        "_reads",
-        "_widths",
-        "colour",
-        "has_weights",
-        "neutral",
-        "order",
-        "signature",
-        "symbols",
-        "text",
-    )
+        "_kind", "_note", "_params", "_reads", "_widths", "colour", "has_weights", "neutral", "order", "signature",
+        "symbols", "text",
+    )  # fmt: skip
 
     def __init__(self, signature: Signature, params: Params, inputs: tuple[DataType, ...], output: DataType) -> None:
         self.signature, self._params = signature, params
         self._widths = tuple(kind.width for kind in inputs)
+        self._kind = f"{output.domain} [{output.width}]"
         self._reads: dict[int, str] = {}
+        self._note: str | None = None
         effective = signature.effective(params, tuple(kind.domain for kind in inputs))
         relevant = signature.relevant(dict(effective))
         self.text = f"{signature.name} {output.domain} {output.width} {relevant!r}"
@@ -68,6 +63,15 @@ class Operation:
         self.symbols = frozenset(value.name for _, value in named if isinstance(value, Hyperparameter))
         self.has_weights, self.neutral = signature.has_weights, signature.neutral
         self.order = _order_of(signature)
+
+    @property
+    def note(self) -> str:
+        """Type of the result, and the parameters that a printed network names."""
+        if self._note is None:
+            printed = self.signature.printed(dict(self._params))
+            values = {key: value for key, value in printed.items() if not isinstance(value, Hyperparameter)}
+            self._note = self._kind + "".join(f", {key}={value_text(value)}" for key, value in values.items())
+        return self._note
 
     def reads(self, slot: int) -> str:
         """Way in which it reads the channels of the input in a slot: MIXES, KEEPS or MEETS (see `Signature.reads`)."""
