@@ -43,6 +43,8 @@ class Function:
         (parameter, value) of all others.
     slots
         Slots that take a type, by the type.
+    open_slots
+        All slots but one, by that one; all of them, under None.
     """
 
     number: int
@@ -58,6 +60,7 @@ class Function:
     choices: tuple[tuple[str, tuple[str, ...], tuple[Any, ...]], ...]
     fixed: tuple[tuple[str, Any], ...]
     slots: Mapping[int, tuple[int, ...]]
+    open_slots: Mapping[int | None, tuple[int, ...]]
 
 
 def functions_of(graph: FunctionGraph) -> tuple[Function, ...]:
@@ -82,6 +85,7 @@ def functions_of(graph: FunctionGraph) -> tuple[Function, ...]:
                 renews=signature.has_weights and node.weights == "own",
                 choices=tuple((k, tuple(map(value_text, options)), options) for k, options in choices),
                 fixed=tuple((k, v) for k, v in node.params if not isinstance(v, Choice)),
+                open_slots={g: tuple(s for s in range(len(inputs)) if s != g) for g in (None, *range(len(inputs)))},
                 slots={name: tuple(slot for slot, other in enumerate(inputs) if other == name) for name in inputs},
             )
         )

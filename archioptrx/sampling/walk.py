@@ -224,8 +224,8 @@ class _Walk:
 
     def supply_others(self, f: Function, inputs: dict[int, int], target: int | None, rest: int, fresh: int) -> None:
         """Supply the inputs of a function that aren't given; parameters as of `apply`."""
-        open_slots = [slot for slot in range(len(f.inputs)) if slot not in inputs]
         given_slot = next(iter(inputs), None)
+        open_slots = f.open_slots[given_slot]
         for position, slot in enumerate(open_slots):
             plan = self.partial.plan()  # anew for each slot: what was made for the one before may make this one cheaper
             after = 1 + rest + (plan.rest(f, target) if target is not None else 0)
