@@ -159,14 +159,15 @@ def start(case: Case, folder: Path) -> dict[str, float]:
     command = [sys.executable, "-m", "archioptrx", "sample", str(folder / "function_graphs/tracking.yaml")]
     command += ["--search-space", str(folder / "search_spaces/full.yaml")]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(own)}, stdout=subprocess.DEVNULL, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(own)}
+    subprocess.run(command, cwd=own, env=environment, stdout=subprocess.DEVNULL, check=True)  # -m looks in cwd first
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {"seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
 
 
 def steps(case: Case, folder: Path) -> dict[str, float]:
-    """Measure walk and fingerprint of networks of up to so many steps, with walks as long as that allows."""
-    limits = {"max_steps": case.size, "extra": [case.size, case.size], "max_executed": 4 * case.size}
+    """Measure walk and fingerprint of networks of up to so many steps, with as many further walks as that allows."""
+    limits = {"max_steps": case.size, "max_walks": 1 + case.size // 4, "recurrence": 1.0, "max_executed": 8 * case.size}
     return sampled(tracking(folder, **limits), case.count, identity)
 
 
@@ -219,8 +220,10 @@ def measured(case: Case, version: Path, files: Path) -> dict[str, float]:
     return row
 
 
-def measure(quick: bool = False, against: Path | None = None, repeat: int = 5) -> Iterator[dict[str, Any]]:
-    """Measure all cases; a row for each.
+def measure(
+    quick: bool = False, against: Path | None = None, repeat: int = 5, only: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Measure all cases, or those with a text in their names; a row for each.
 
     Yields
     ------
@@ -228,7 +231,7 @@ def measure(quick: bool = False, against: Path | None = None, repeat: int = 5) -
     milliseconds and steps, and the ratio (median, least, largest) of its time to ours.
     """
     files = against or HERE
-    for case in cases(quick):
+    for case in [case for case in cases(quick) if only in case.name]:
         turns = [[measured(case, version, files) for version in (HERE, against) if version] for _ in range(repeat)]
         times = [[1e3 * row["seconds"] for row in rows] for rows in zip(*turns, strict=True)]
         row = {"name": case.name, "ms": statistics.median(times[0]), "spread": max(times[0]) - min(times[0])}
@@ -255,6 +258,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--against", type=Path, metavar="FOLDER", help="checkout of another version")
     result.add_argument("--repeat", type=int, default=5, metavar="N", help="repetitions (default: 5)")
     result.add_argument("--quick", action="store_true", help="fewer and smaller measurements")
+    result.add_argument("--only", default="", metavar="TEXT", help="measurements with this text in their names")
     result.add_argument("--json", type=Path, metavar="FILE", help="write the rows")
     result.add_argument("--files", type=Path, default=HERE, help=argparse.SUPPRESS)
     result.add_argument("--one", help=argparse.SUPPRESS)
@@ -271,7 +275,7 @@ def main() -> None:
     against = args.against and args.against.resolve()
     print(f"{'':30}{'ms':>9} {'':8}{'steps':>7}" + (f"{'other: ms':>12}{'steps':>8}{'ratio':>8}" if against else ""))
     rows = []
-    for row in measure(args.quick, against, args.repeat):
+    for row in measure(args.quick, against, args.repeat, args.only):
         rows.append(row)
         print(line(row), flush=True)
     if args.json:
