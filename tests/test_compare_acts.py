@@ -104,7 +104,7 @@ def test_tracks_do_not_depend_on_the_order_of_measurements(events):
     count = len(event.event.hit_id)
     order = np.random.default_rng(0).permutation(count)
     mixed = {key: values[order] for key, values in event.measurements.items() if len(values) == count}
-    mixed |= {key: event.measurements[key][:0] for key in ("hit", "particle")}
+    mixed |= {key: event.measurements[key][:0] for key in ("hit", "track")}
     (first,), (second,) = (run_chain("ckf", 2.0, [arrays]) for arrays in (event.measurements, mixed))
     tracks = [{frozenset(hits[found.track == k].tolist()) for k in range(found.track.max() + 1)}
               for found, hits in ((first, first.hit), (second, order[second.hit]))]  # fmt: skip

@@ -21,7 +21,8 @@ from archioptrx.data.event import PARTICLE_COLUMNS, Event
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.options import ActsOptions, FatrasOptions, Options
 from archioptrx.data.repairs import collected
-from archioptrx.data.simulation.acts_chain import CHAINS, FoundByActs, run_chain
+from archioptrx.data.simulation.acts_chain import FoundByActs, run_chain
+from archioptrx.data.simulation.acts_fit import FIELD
 from archioptrx.data.simulation.fatras import PACKAGE, pyacts_version, simulate
 from archioptrx.data.sources.acts import ACTS_FILES, find, read_event
 from archioptrx.data.sources.event_files import EventFiles, find_events
@@ -31,9 +32,7 @@ from archioptrx.models.model_folder import TrainedModel
 from archioptrx.tasks.tracks.metrics import EventTracks
 
 PREFIX = "acts:"
-NAMES = tuple(f"{PREFIX}{chain}" for chain in CHAINS)
-FIELD = 2.0
-"""Field of files of Acts, which don't name it, tesla: that of its own examples, and of `fatras`."""
+NAMES = (f"{PREFIX}ckf", f"{PREFIX}truth")
 _PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
 
 
@@ -178,7 +177,7 @@ def _read(files: EventFiles) -> ActsEvent:
         "local": table.stack("local0", "local1").astype(np.float64),
         "variance": table.stack("var_local0", "var_local1").astype(np.float64),
         "hit": along,
-        "particle": particle[along],
+        "track": particle[along],
     }
     return ActsEvent(event, arrays)
 
