@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,9 @@ from archioptrx.data.plot import check_picture
 from archioptrx.tasks.metrics import OF_OTHERS
 
 if TYPE_CHECKING:
+    from archioptrx.data.dataset import Metadata
     from archioptrx.data.hitgraph import HitGraph
+    from archioptrx.models.model_folder import TrainedModel
 
 BIN_COLUMNS = ("edges", "triplets", "auc", "efficiency", "purity")
 RATES = ("efficiency", "efficiency_physics", "fake_rate", "duplicate_rate", "completeness")
@@ -38,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
     add_track_options(new)
     new.add_argument("--plot", type=Path, metavar="FILE", help="draw the efficiency of tracks: .png, .svg or .pdf")
     new.add_argument("--tracks", metavar="YAML", help="tracks: other rules of finding them, '{chi2_max: 5}'")
+    new.add_argument(
+        "--fit", action="store_true", help="fit the tracks by Acts' Kalman filter: pulls and resolutions (extra acts)"
+    )
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -56,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         check_picture(args.plot)
     # torch is imported from here on.
     from archioptrx.core.files import plain
+    from archioptrx.data.simulation.fatras import pyacts_version
     from archioptrx.models.events import events_for
     from archioptrx.models.model_folder import load_model
     from archioptrx.models.track_finding import with_tracks
@@ -65,15 +71,21 @@ def run(args: argparse.Namespace) -> int:
     from archioptrx.training.fit import evaluate_model
 
     definition = None if args.matching is None else Definition.named(args.matching, args.fraction)
+    if args.fit:
+        pyacts_version("--fit")
     model = load_model(args.model)
     with_tracks(model.task, args.tracks)
     graphs, whole, metadata = events_for(model, args.data)
     signal = signal_selection(graphs, metadata.options)
     cut = chosen_cut(model, args.cut, args.efficiency)
-    further = partial(_tracks, task=model.task, signal=signal, limits=limits, whole=whole, definition=definition)
+    fit = _fit_of(args, model, metadata, graphs) if args.fit else None
+    common = {"task": model.task, "signal": signal, "limits": limits, "definition": definition}
+    further = partial(_tracks, whole=whole, fit=fit, **common)
     scores = evaluate_model(model.model, model.task, graphs, cut=cut, further=further)
     if definition is not None and not isinstance(scores.get("figures"), Mapping):
         raise InputError(f"--matching: {args.model} makes no tracks of these events, or they have no particles")
+    if args.fit and "fit" not in scores:
+        raise InputError(f"--fit: {args.model} makes no tracks of these events, or they have no particles")
     if args.plot is not None:
         _plot(scores, args)
     if args.json:
@@ -81,6 +93,25 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(as_text(scores, graphs))
     return 0
+
+
+def _fit_of(
+    args: argparse.Namespace, model: TrainedModel, metadata: Metadata, graphs: Sequence[HitGraph]
+) -> Callable[..., dict[str, Any]]:
+    """Function that fits tracks of the events by Acts. The events are read here: their faults come first.
+
+    It gets the tracks of each event, the definition, the signal and the limits.
+    """
+    from archioptrx.report.comparison.acts_fits import chosen_matching, fit_scores
+    from archioptrx.report.comparison.acts_tracks import acts_events, field_of
+
+    events = acts_events(model, args.data, metadata, graphs)
+    field, name = field_of(model, args.data, metadata), Path(args.model).name
+
+    def fit(found: Mapping[str, Any], definition: Any, signal: Any, limits: dict[str, float]) -> dict[str, Any]:
+        return fit_scores(name, events, found, field, chosen_matching(definition, signal, limits, events))
+
+    return fit
 
 
 def _plot(scores: Mapping[str, Any], args: argparse.Namespace) -> None:
@@ -108,16 +139,19 @@ def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **options: Any) 
     from archioptrx.tasks.tracks.ceiling import ceiling
     from archioptrx.tasks.tracks.figures import named_figures
     from archioptrx.tasks.tracks.metrics import track_metrics
-    from archioptrx.tasks.tracks.scores import events_of_task
+    from archioptrx.tasks.tracks.scores import event_tracks, events_of_task, labels_of_events, labels_of_task
 
     task, signal, limits, whole = (options[name] for name in ("task", "signal", "limits", "whole"))
-    events, selection = events_of_task(task, outputs, graphs, whole), replace(signal, **limits)
-    if not events:
+    labels, selection = labels_of_task(task, outputs, graphs), replace(signal, **limits)
+    if not labels:
         return {}
+    events = event_tracks(graphs, labels, whole)
     scores = {
         "tracks": track_metrics(events, selection, bins=True, task=task.name),
         "ceiling": ceiling(task, graphs, selection, whole),
     }
+    if (fit := options["fit"]) is not None:
+        scores["fit"] = fit(labels_of_events(graphs, labels), options["definition"], signal, limits)
     if (definition := options["definition"]) is None:
         return scores
     perfect = [task.perfect(graph) for graph in graphs]
@@ -140,6 +174,10 @@ def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
         lines += _all_bins(tracks, TRACK_COLUMNS)
     if isinstance(figures := scores.get("figures"), Mapping) and "counts" in figures:
         lines += ["", *figures_text(figures)]
+    if isinstance(fit := scores.get("fit"), Mapping) and "common" in fit:
+        from archioptrx.report.comparison.fit_text import fit_text
+
+        lines += ["", *fit_text(fit)]
     return "\n".join(lines)
 
 

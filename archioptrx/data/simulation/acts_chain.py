@@ -137,8 +137,8 @@ def run_chain(chain: str, field: float, events: Sequence[Mapping[str, NDArray[An
 
 def _read(file: Path) -> FoundByActs:
     with np.load(file) as arrays:
-        tables = (arrays[name] for name in ("hit", "track", "parameters", "variances"))
-        return FoundByActs(*tables, started=int(arrays["started"]), seconds=float(arrays["seconds"]))
+        hit, track, parameters, variances = (arrays[name] for name in ("hit", "track", "parameters", "variances"))
+        return FoundByActs(hit, track, parameters, variances, int(arrays["started"]), float(arrays["seconds"]))
 
 
 def main(folder: Path) -> None:
@@ -147,9 +147,8 @@ def main(folder: Path) -> None:
     (_, geometry), field, ends = generic_detector(), constant_field(job.field), list[float]()
 
     def write(number: int, tracks: list[FittedTrack], started: int) -> None:
-        np.savez(
-            folder / f"{_event(number)}.tracks.npz", **_arrays(tracks), started=started, seconds=ends[-1] - ends[-2]
-        )
+        arrays = _arrays(tracks) | {"started": started, "seconds": ends[-1] - ends[-2]}
+        np.savez(folder / f"{_event(number)}.tracks.npz", **arrays)
 
     of_filter = job.chain == "ckf"
     sequencer = new_sequencer(job.events + 1)
@@ -186,7 +185,7 @@ def _of_each(track: Iterable[int], hit: Iterable[int]) -> list[list[int]]:
     return list(hits.values())
 
 
-def _arrays(tracks: Sequence[FittedTrack]) -> dict[str, NDArray[Any]]:
+def _arrays(tracks: Sequence[FittedTrack]) -> dict[str, Any]:
     """Arrays of the tracks of an event."""
     return {
         "hit": np.array([row for track in tracks for row in track.rows], np.int64),

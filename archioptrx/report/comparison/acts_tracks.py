@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -186,7 +186,9 @@ def _check_same(graph: HitGraph, event: Event) -> None:
     """Refuse events of the same name with other hits, as of files that have changed or of another version of Acts."""
     if graph.get("pid") is None or graph.get("chain") is not None:
         return
-    row = np.minimum(np.searchsorted(event.hit_id, graph.hit_id.numpy()), len(event.hit_id) - 1)
+    order = np.argsort(event.hit_id)
+    place = np.searchsorted(event.hit_id, graph.hit_id.numpy(), sorter=order)
+    row = order[np.minimum(place, len(order) - 1)]
     known = np.array_equal(event.hit_id[row], graph.hit_id.numpy())
     if not known or not np.array_equal(event.pid[row], graph.pid.numpy()):
         raise InputError(
@@ -215,13 +217,19 @@ def found_by_acts(name: str, events: Sequence[ActsEvent], field: float) -> Furth
 
 def _tracks(event: Event, found: FoundByActs) -> tuple[EventTracks, int]:
     """Labels of all hits beside the truth, and the number of hits that several tracks have."""
-    fields = event.particle_fields()
-    particle, table = fields["particle_index"] - 1, fields["particles"][1:]
     labels = np.full(len(event.hit_id), -1, dtype=np.int64)
     size = np.bincount(found.track)
     order = np.lexsort((-found.track, size[found.track]))  # later ones replace earlier ones
     labels[found.hit[order]] = found.track[order]
+    shared = int((np.unique(found.hit, return_counts=True)[1] > 1).sum())
+    return replace(true_hits(event), labels=labels), shared
+
+
+def true_hits(event: Event) -> EventTracks:
+    """The truth of all hits of an event, of which none is in a track."""
+    fields = event.particle_fields()
+    particle, table = fields["particle_index"] - 1, fields["particles"][1:]
+    labels = np.full(len(event.hit_id), -1, dtype=np.int64)
     hits = table[:, _HITS].round().astype(np.int64)
     pt, eta, vr = table[:, [_PT, _ETA, _VR]].T
-    tracks = EventTracks(event.name, labels, particle, event.weight, hits, table[:, _WEIGHT], pt, eta, vr)
-    return tracks, int((np.unique(found.hit, return_counts=True)[1] > 1).sum())
+    return EventTracks(event.name, labels, particle, event.weight, hits, table[:, _WEIGHT], pt, eta, vr)

@@ -152,6 +152,17 @@ def _counted(found: Ints, chosen: Bools) -> tuple[int, int]:
     return int((found[chosen] > 0).sum()), int(chosen.sum())
 
 
+def matches_of_acts(table: SharedHits, of_track: Bools, style: str, fraction: float) -> tuple[Ints, Bools]:
+    """Pair of each track with its particle, and whether it matches; see `count_as_acts`.
+
+    Shapes: of_track bool [T], the tracks that count -> places of pairs, and bool of the same length.
+    """
+    event = table.event
+    pair = table.leading(of_track[table.track] & (table.particle < len(event.hits)))
+    share = table.shared[pair] / event.hits[table.particle[pair]]
+    return pair, (table.purity[pair] >= fraction) & ((style == "single") | (share >= fraction))
+
+
 def count_as_acts(event: EventTracks, selection: Selection, style: str, fraction: float) -> Outcome:
     """Count as `TrackTruthMatcher` and the finder's performance writers of Acts do.
 
@@ -160,10 +171,9 @@ def count_as_acts(event: EventTracks, selection: Selection, style: str, fraction
     """
     table, count = SharedHits.of(event), len(event.hits)
     of_track = table.tracks(selection.least_of_tracks)
-    pair = table.leading(of_track[table.track] & (table.particle < count))
+    pair, matched = matches_of_acts(table, of_track, style, fraction)
     particle, shared = table.particle[pair], table.shared[pair]
     purity, share = table.purity[pair], shared / event.hits[particle]
-    matched = (purity >= fraction) & ((style == "single") | (share >= fraction))
     found, chosen, tracks = np.bincount(particle[matched], minlength=count), selection.of(event), int(of_track.sum())
     good = matched & chosen[particle]
     return Outcome(

@@ -60,11 +60,17 @@ def events_of_task(
     task: Task, outputs: Sequence[Any], graphs: Sequence[HitGraph], whole: bool = True
 ) -> list[EventTracks]:
     """The tracks that a task makes; none where it makes no tracks, or the data don't say whose a hit is."""
+    labels = labels_of_task(task, outputs, graphs)
+    return event_tracks(graphs, labels, whole) if labels else []
+
+
+def labels_of_task(task: Task, outputs: Sequence[Any], graphs: Sequence[HitGraph]) -> list[Tensor]:
+    """Track of each hit of each graph that a task makes; none where `events_of_task` has none."""
     if not len(graphs) or graphs[0].get("pid") is None:
         return []
     labels = [task.tracks(output, graph) for output, graph in zip(outputs, graphs, strict=True)]
     labelled = [graph_labels for graph_labels in labels if graph_labels is not None]
-    return event_tracks(graphs, labelled, whole) if len(labelled) == len(labels) else []
+    return labelled if len(labelled) == len(labels) else []
 
 
 def track_numbers(
@@ -119,11 +125,16 @@ def event_tracks(graphs: Sequence[HitGraph], labels: Sequence[Tensor], whole: bo
     -------
     One for each event, in the order of their first graphs. Without `hit_weight` each hit of a particle weighs 1.
     """
+    return [_event(name, parts, whole) for name, parts in _by_event(graphs, labels).items()]
+
+
+def _by_event(graphs: Sequence[HitGraph], labels: Sequence[Tensor]) -> dict[str, list[_Part]]:
+    """Graphs of each event, by its name."""
     events: dict[str, list[_Part]] = {}
     for graph, graph_labels in zip(graphs, labels, strict=True):
         for part in _parts(graph, graph_labels.cpu().numpy()):
             events.setdefault(part.event, []).append(part)
-    return [_event(name, parts, whole) for name, parts in events.items()]
+    return events
 
 
 def hit_labels(graphs: Sequence[HitGraph], labels: Sequence[Tensor]) -> tuple[Ints, Ints]:
@@ -131,11 +142,16 @@ def hit_labels(graphs: Sequence[HitGraph], labels: Sequence[Tensor]) -> tuple[In
 
     Shapes: labels [N] of each graph -> hit ids, each once, and their tracks, -1 for none, both int64 [hits].
     """
-    parts = [
-        part
-        for graph, graph_labels in zip(graphs, labels, strict=True)
-        for part in _parts(graph, graph_labels.cpu().numpy())
-    ]
+    parts = [part for of_event in _by_event(graphs, labels).values() for part in of_event]
+    return _labels_of(parts)
+
+
+def labels_of_events(graphs: Sequence[HitGraph], labels: Sequence[Tensor]) -> dict[str, tuple[Ints, Ints]]:
+    """Hit ids of each event and their tracks, as `hit_labels` gives them, by the event's name."""
+    return {name: _labels_of(parts) for name, parts in _by_event(graphs, labels).items()}
+
+
+def _labels_of(parts: Sequence[_Part]) -> tuple[Ints, Ints]:
     joined, ids = apart([part.labels for part in parts]), np.concatenate([part.hit_id for part in parts])
     rows = _once(ids, np.zeros(len(ids)), joined)
     return ids[rows], joined[rows]
