@@ -79,8 +79,9 @@ def run(args: argparse.Namespace) -> int:
     signal = signal_selection(graphs, metadata.options)
     cut = chosen_cut(model, args.cut, args.efficiency)
     fit = _fit_of(args, model, metadata, graphs) if args.fit else None
-    common = {"task": model.task, "signal": signal, "limits": limits, "definition": definition}
-    further = partial(_tracks, whole=whole, fit=fit, **common)
+    further = partial(
+        _tracks, task=model.task, signal=signal, limits=limits, whole=whole, definition=definition, fit=fit
+    )
     scores = evaluate_model(model.model, model.task, graphs, cut=cut, further=further)
     if definition is not None and not isinstance(scores.get("figures"), Mapping):
         raise InputError(f"--matching: {args.model} makes no tracks of these events, or they have no particles")
@@ -106,7 +107,7 @@ def _fit_of(
     from archioptrx.report.comparison.acts_tracks import acts_events, field_of
 
     events = acts_events(model, args.data, metadata, graphs)
-    field, name = field_of(model, args.data, metadata), Path(args.model).name
+    field, name = field_of(model, args.data, metadata), Path(args.model).resolve().name
 
     def fit(found: Mapping[str, Any], definition: Any, signal: Any, limits: dict[str, float]) -> dict[str, Any]:
         return fit_scores(name, events, found, field, chosen_matching(definition, signal, limits, events))

@@ -87,18 +87,12 @@ def fit_scores(
     for kind, (chain, arrays) in inputs.items():
         fits = run_chain(chain, tesla, arrays)
         residuals[kind] = joined_residuals(list(matched_residuals(events, fits, tesla, matching)))
-        counts = {
-            "given": None,
-            "without_start": None,
-            "failed": None,
-            "fitted": sum(len(fit.parameters) for fit in fits),
+        rows[kind] = {
+            **numbers_of_tracks(arrays, fits, given=chain != "ckf"),
+            "matched": len(residuals[kind].particle),
+            "parameters": summary(residuals[kind]),
         }
-        if chain != "ckf":
-            given, started = sum(len(np.unique(part["track"])) for part in arrays), sum(fit.started for fit in fits)
-            counts |= {"given": given, "without_start": given - started, "failed": started - counts["fitted"]}
-        rows[kind] = counts | {"matched": len(residuals[kind].particle), "parameters": summary(residuals[kind])}
-    every = [np.unique(part.particle) for part in residuals.values()]
-    shared = np.array(sorted(set.intersection(*(set(part.tolist()) for part in every))), np.int64)
+    shared = np.array(sorted(set.intersection(*(set(part.particle.tolist()) for part in residuals.values()))), np.int64)
     return {
         "matching": matching.definition.label,
         "fraction": matching.definition.fraction,
@@ -111,6 +105,17 @@ def fit_scores(
             "parameters": {kind: summary(part.of(shared)) for kind, part in residuals.items()},
         },
     }
+
+
+def numbers_of_tracks(
+    arrays: Sequence[Mapping[str, Ints]], fits: Sequence[FoundByActs], given: bool
+) -> dict[str, int | None]:
+    """Numbers of tracks that were given, lost and fitted; `given`: whether any were."""
+    fitted = sum(len(fit.parameters) for fit in fits)
+    if not given:
+        return {"given": None, "without_start": None, "failed": None, "fitted": fitted}
+    whole, started = sum(len(np.unique(part["track"])) for part in arrays), sum(fit.started for fit in fits)
+    return {"given": whole, "without_start": whole - started, "failed": started - fitted, "fitted": fitted}
 
 
 def given_tracks(event: ActsEvent, hit_id: Ints, labels: Ints) -> dict[str, Ints]:
@@ -136,7 +141,7 @@ def matched_residuals(
         pair, good = matches_of_acts(table, table.tracks(matching.selection.least_of_tracks), style, fraction)
         good &= matching.selection.of(truth)[table.particle[pair]]
         track, particle = table.name[table.track[pair[good]]], table.particle[pair[good]]
-        particles = event.event
-        true = true_parameters(particles.momentum, particles.vertex, particles.charge, tesla)[particle]
+        of_particles = (event.event.momentum, event.event.vertex, event.event.charge)
+        true = true_parameters(*(values[particle] for values in of_particles), tesla)
         yield residuals_of(particle + before, fit.parameters[track], fit.variances[track], true)
         before += len(truth.hits)
