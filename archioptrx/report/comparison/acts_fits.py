@@ -141,7 +141,7 @@ def matched_residuals(
         pair, good = matches_of_acts(table, table.tracks(matching.selection.least_of_tracks), style, fraction)
         good &= matching.selection.of(truth)[table.particle[pair]]
         track, particle = table.name[table.track[pair[good]]], table.particle[pair[good]]
-        of_particles = (event.event.momentum, event.event.vertex, event.event.charge)
-        true = true_parameters(*(values[particle] for values in of_particles), tesla)
+        momentum, vertex, charge = (getattr(event.event, name)[particle] for name in ("momentum", "vertex", "charge"))
+        true = true_parameters(momentum, vertex, charge, tesla)
         yield residuals_of(particle + before, fit.parameters[track], fit.variances[track], true)
         before += len(truth.hits)
