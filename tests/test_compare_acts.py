@@ -71,6 +71,7 @@ def test_acts_stands_beside_the_network(compared):
         assert entry["metrics"]["seconds_per_event"]["low"] is not None
     assert ckf["parameters"] is ckf["memory"] is ckf["cut"] is None
     assert ckf["place"] == f"pyacts {fatras.pyacts_version()}"
+    assert not [note for note in content["notes"] if "another kind" in note], "both build the same graphs"
     assert content["judging"] == "acts:single: particles: pT ≥ 0.6 GeV, 7 hits or more; tracks: 1 hit or more"
 
 
