@@ -14,8 +14,8 @@ output and may end the process. FOLDER holds `job.json`, the `Job`, and a file f
     hit [H], particle [H]                             for `truth`: measurements of each particle along its track
 
 It gets `0.tracks.npz` …: `hit` and `track` of each measurement of a track (one of several tracks stands several times),
-and `seconds`, the time of the process for finding and fitting, without reading and writing. The first event is run
-twice, the first time for what Acts prepares once.
+and `seconds`, the time of the process for each of `stages`, without reading and writing. The first event is run twice,
+the first time for what Acts prepares once.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ LEAST = 7
 """Least number of measurements of a track of the filter."""
 SEED_PT, TRACK_PT = 0.5, 0.5
 """Least transverse momentum of seeds and of tracks of the filter, GeV."""
+SEEDING, FILTER, RESOLUTION, FIT = "seeding", "Kalman filter", "ambiguity resolution", "Kalman fit"
+"""Stages whose time is measured. Seeding: space points, seeds, and the parameters with which tracks begin."""
 Ints = NDArray[np.int64]
 
 
@@ -75,12 +77,12 @@ class FoundByActs:
     hit, track : int64 [H]
         Rows of measurements, and the track of each.
     seconds
-        Time of the process on one thread.
+        Time of the process for each stage, on one thread.
     """
 
     hit: Ints
     track: Ints
-    seconds: float
+    seconds: Mapping[str, float]
 
 
 def run_chain(chain: str, field: float, events: Sequence[Mapping[str, NDArray[Any]]]) -> list[FoundByActs]:
@@ -117,7 +119,8 @@ def run_chain(chain: str, field: float, events: Sequence[Mapping[str, NDArray[An
 
 def _read(file: Path) -> FoundByActs:
     with np.load(file) as arrays:
-        return FoundByActs(arrays["hit"], arrays["track"], float(arrays["seconds"]))
+        seconds = dict(zip(arrays["stages"].tolist(), arrays["seconds"].tolist(), strict=True))
+        return FoundByActs(arrays["hit"], arrays["track"], seconds)
 
 
 def main(folder: Path) -> None:
@@ -135,11 +138,12 @@ def main(folder: Path) -> None:
     for algorithm in _given(folder, job.chain):
         sequencer.addAlgorithm(algorithm)
     sequencer.addAlgorithm(_clock("Begin", ends))
-    chain = _filter(shared.geometry, field, job.field) if job.chain == "ckf" else _fit(shared.geometry, field)
-    for algorithm in chain:
-        sequencer.addAlgorithm(algorithm)
-    sequencer.addAlgorithm(_clock("End", ends))
-    sequencer.addAlgorithm(_taken(folder, ends))
+    stages = _filter(shared.geometry, field, job.field) if job.chain == "ckf" else _fit(shared.geometry, field)
+    for stage, algorithms in stages.items():
+        for algorithm in algorithms:
+            sequencer.addAlgorithm(algorithm)
+        sequencer.addAlgorithm(_clock(f"After {stage}", ends))
+    sequencer.addAlgorithm(_taken(folder, list(stages), ends))
     sequencer.run()
 
 
@@ -224,8 +228,8 @@ def _clock(name: str, ends: list[float]) -> Any:
     return Clock()
 
 
-def _taken(folder: Path, ends: list[float]) -> Any:
-    """Algorithm that writes the tracks."""
+def _taken(folder: Path, stages: Sequence[str], ends: list[float]) -> Any:
+    """Algorithm that writes the tracks, and the time of each stage, between the last of the noted ends."""
     import acts
     import acts.examples as examples
 
@@ -248,7 +252,7 @@ def _taken(folder: Path, ends: list[float]) -> Any:
             ]
             hit, track = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
             file = folder / f"{_event(context)}.tracks.npz"
-            np.savez(file, hit=hit, track=track, seconds=ends[-1] - ends[-2])
+            np.savez(file, hit=hit, track=track, stages=stages, seconds=np.diff(ends[-len(stages) - 1 :]))
             return examples.ProcessCode.SUCCESS
 
     return Taken()
@@ -269,8 +273,8 @@ def _space_points(geometry: Any, volumes: Sequence[int]) -> Any:
     )
 
 
-def _filter(geometry: Any, field: Any, tesla: float) -> list[Any]:
-    """Algorithms of the combinatorial Kalman filter, from space points to resolved tracks."""
+def _filter(geometry: Any, field: Any, tesla: float) -> dict[str, list[Any]]:
+    """Algorithms of the combinatorial Kalman filter by their stages, from space points to resolved tracks."""
     import acts
     import acts.examples as examples
 
@@ -311,7 +315,11 @@ def _filter(geometry: Any, field: Any, tesla: float) -> list[Any]:
         maximumIterations=100_000,
         nMeasurementsMin=LEAST,
     )
-    return [_space_points(geometry, PIXELS), seeding, estimate, _tracks(geometry, field), resolution]
+    return {
+        SEEDING: [_space_points(geometry, PIXELS), seeding, estimate],
+        FILTER: [_tracks(geometry, field)],
+        RESOLUTION: [resolution],
+    }
 
 
 def _initial_errors() -> dict[str, Any]:
@@ -366,8 +374,8 @@ def _tracks(geometry: Any, field: Any) -> Any:
     )
 
 
-def _fit(geometry: Any, field: Any) -> list[Any]:
-    """Algorithms of the Kalman fit of true tracks."""
+def _fit(geometry: Any, field: Any) -> dict[str, list[Any]]:
+    """Algorithms of the Kalman fit of true tracks by their stages."""
     import acts
     import acts.examples as examples
 
@@ -408,7 +416,7 @@ def _fit(geometry: Any, field: Any) -> list[Any]:
         linkForward=False,
         referenceSurface=acts.Surface.createPerigee(acts.Vector3(0, 0, 0)),
     )
-    return [_space_points(geometry, VOLUMES), parameters, fitting]
+    return {SEEDING: [_space_points(geometry, VOLUMES), parameters], FIT: [fitting]}
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ PREFIX = "acts:"
 NAMES = tuple(f"{PREFIX}{chain}" for chain in CHAINS)
 FIELD = 2.0
 """Field of files of Acts, which don't name it, tesla: that of its own examples, and of `fatras`."""
-_PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
+_HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("hits", "weight"))
+_KINEMATIC = [PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "φ", "z0")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ class FurtherTracks:
     events
         Tracks of each event, in the order of the comparison.
     seconds
-        Seconds for each event on one thread.
+        Seconds of each stage for each event, on one thread.
     notes
         Remarks for the reader.
     """
@@ -72,7 +73,7 @@ class FurtherTracks:
     name: str
     place: str
     events: Sequence[EventTracks]
-    seconds: Sequence[float]
+    seconds: Sequence[Mapping[str, float]]
     notes: tuple[str, ...] = ()
 
 
@@ -223,6 +224,7 @@ def _tracks(event: Event, found: FoundByActs) -> tuple[EventTracks, int]:
     order = np.lexsort((-found.track, size[found.track]))  # later ones replace earlier ones
     labels[found.hit[order]] = found.track[order]
     hits = table[:, _HITS].round().astype(np.int64)
-    pt, eta, vr = table[:, [_PT, _ETA, _VR]].T
-    tracks = EventTracks(event.name, labels, particle, event.weight, hits, table[:, _WEIGHT], pt, eta, vr)
+    pt, eta, vr, phi, z = table[:, _KINEMATIC].T
+    of_hits = (event.name, labels, particle, event.weight)
+    tracks = EventTracks(*of_hits, hits, table[:, _WEIGHT], pt, eta, vr, phi=phi, z=z, pos=event.pos)
     return tracks, int((np.unique(found.hit, return_counts=True)[1] > 1).sum())

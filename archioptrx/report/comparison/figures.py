@@ -60,28 +60,24 @@ def interval_figure(comparison: Comparison, names: Sequence[str]) -> tuple[go.Fi
     return figure, views
 
 
-def bin_figure(comparison: Comparison, names: Sequence[str], title: str) -> go.Figure:
-    """Efficiency of the tracks of each entry, with intervals, over bins of one quantity."""
-    labels = [name.partition(" ")[2] for name in names]
-    traces = []
-    for place, entry in enumerate(comparison.entries):
-        base = _forest_data(labels, [entry.bins.get(name) for name in names])
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": hover_text(entry.name),
-                "marker": {"color": colour(place), "size": 8},
-                "line": {"color": colour(place), "width": 1},
-                "x": base["y"],
-                "y": base["x"],
-                "error_y": base["error_x"],
-                "text": base["text"],
-                "hovertemplate": f"{hover_text(entry.name)}<br>%{{x}}<br>%{{text}}<extra></extra>",
-            }
-        )
-    axes = {"xaxis": {"type": "category", "title": {"text": title}}, "yaxis": {"title": {"text": "efficiency"}}}
-    return figure_of(traces, showlegend=True, **axes)
+def stage_figure(entries: Sequence[ComparedModel], stages: Sequence[str]) -> go.Figure:
+    """Bars of the seconds per event of each entry, divided into its stages."""
+    names = [hover_text(entry.title) for entry in entries]
+    traces = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": stage,
+            "y": names,
+            "x": [entry.seconds.get(stage) for entry in entries],
+            "marker": {"color": colour(place)},
+            "hovertemplate": f"%{{y}}<br>{stage}: %{{x:.4f}} s<extra></extra>",
+        }
+        for place, stage in enumerate(stages)
+    ]
+    rows = {"type": "category", "autorange": "reversed", "categoryorder": "array", "categoryarray": names}
+    axis = {"title": {"text": "seconds per event"}, "rangemode": "tozero"}
+    return figure_of(traces, barmode="stack", xaxis=axis, yaxis=rows, legend={"traceorder": "normal"}, showlegend=True)
 
 
 def difference_figure(comparison: Comparison, names: Sequence[str]) -> go.Figure:
