@@ -1,8 +1,8 @@
 """pT, |η|, φ and z0 of tracks themselves: fakes have no particle whose quantities they could have.
 
-Acts shows fakes and duplicates against the parameters that its fit gives a track at the beam line (`FakePlotTool` and
-`DuplicationPlotTool`, filled with `createBoundTrackParameters` by its performance writers). Here they are those of the
-helix fit of `helix_fit`, for the tracks of Acts too: the same estimate for all. A helix needs three hits.
+Acts shows fakes and duplicates against the fitted parameters of a track (`FakePlotTool` and `DuplicationPlotTool`, as
+`PatternRecognitionPerformanceCollector` fills them). Here they are those of the helix fit of `helix_fit`, for the tracks
+of Acts too: the same estimate for all. A helix needs three hits.
 """
 
 from __future__ import annotations
