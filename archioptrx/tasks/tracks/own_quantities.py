@@ -1,8 +1,8 @@
 """pT, |η|, φ and z0 of tracks themselves: fakes have no particle whose quantities they could have.
 
 Acts shows fakes and duplicates against the fitted parameters of a track (`FakePlotTool` and `DuplicationPlotTool`, as
-`PatternRecognitionPerformanceCollector` fills them). Here they are those of the helix fit of `helix_fit`, for the tracks
-of Acts too: the same estimate for all. A helix needs three hits.
+`PatternRecognitionPerformanceCollector` fills them). Here they are those of `helix_fit`, for the tracks of Acts too:
+the same estimate for all. A helix needs three hits.
 """
 
 from __future__ import annotations
