@@ -73,7 +73,8 @@ def test_rates_of_tracks_are_those_of_evaluate(run, held, capsys):
     usual = figure_in(best_model.track_parts(held, ())[0].figures["Fake rate of tracks"])
     views = {view["label"]: view["data"] for view in usual["views"]}
     rows = told["tracks"]["of_tracks"]["eta"]
-    assert views["|η| of the track"][0]["y"] == [row["fake_rate"] for row in rows]
+    assert views["|η|"][0]["y"] == [row["fake_rate"] for row in rows]
+    assert list(views) == ["pT", "|η|", "φ", "z"]
     assert [trace["name"] for trace in usual["data"]] == ["model", "ceiling"]
     assert sum(row["tracks"] for row in rows) == told["tracks"]["tracks"]
     mean = np.average([row["fake_rate"] for row in rows], weights=[row["tracks"] for row in rows])

@@ -8,8 +8,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from archioptrx.report.page import View, hover_text
-from archioptrx.tasks.tracks.rates import Bins, Rate, bin_rows, range_text
+from archioptrx.tasks.tracks.rates import TITLES, Bins, Rate, bin_rows, range_text
 
+MOST_IN_LINE = 6
+"""Bins whose labels have room beside each other; more have labels of two lines."""
 Curves = Mapping[str, Bins]
 """Results of `in_bins` by the name of each curve."""
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "x", "cross", "star", "pentagon")
@@ -52,12 +54,12 @@ def _view(curves: Curves, rate: Rate, quantity: str) -> View:
         "categoryarray": order,
         "range": [-0.5, len(order) - 0.5],
     }
-    # Two lines for each bin: many of them have no room for one, and plotly would turn the labels.
-    axis |= {"tickvals": order, "ticktext": [name.replace("… ", "…<br>") for name in order], "tickangle": 0}
-    title = rate.title_of(quantity)
-    return View(
-        "against", title, [_points(rows, rate) for rows in tables], {"xaxis": {"title": {"text": title}, **axis}}
-    )
+    between = "… " if len(order) <= MOST_IN_LINE else "…<br>"  # plotly would turn labels that have no room
+    # Also where they are the names of the bins: the labels of another view would stay.
+    axis |= {"tickvals": order, "ticktext": [name.replace("… ", between) for name in order], "tickangle": 0}
+    axis["title"] = {"text": rate.title_of(quantity)}
+    label = TITLES[quantity].partition(" ")[0]
+    return View("against", label, [_points(rows, rate) for rows in tables], {"xaxis": axis})
 
 
 def _points(rows: Sequence[Mapping[str, Any]], rate: Rate) -> dict[str, Any]:
