@@ -17,6 +17,8 @@ from archioptrx.report.page import View, hover_text
 
 Trace = dict[str, Any]
 GOOD, BAD, BOTH, TRUE = "var(--c1)", "var(--bad)", "var(--c8)", "var(--strong)"
+COLOURS = 8
+"""Colours of the page before they are repeated."""
 NARROW = {"l": 8, "r": 16, "t": 28, "b": 48}
 COSTS: Mapping[str, Callable[[ComparedModel], float | None]] = {
     "parameters": lambda entry: entry.parameters,
@@ -27,7 +29,7 @@ COSTS: Mapping[str, Callable[[ComparedModel], float | None]] = {
 
 def colour(place: int) -> str:
     """Colour of the model at a place."""
-    return f"var(--c{place % 8 + 1})"
+    return f"var(--c{place % COLOURS + 1})"
 
 
 def figure_of(traces: Sequence[Trace], **layout: Any) -> go.Figure:
@@ -70,7 +72,7 @@ def stage_figure(entries: Sequence[ComparedModel], stages: Sequence[str]) -> go.
             "name": stage,
             "y": names,
             "x": [entry.seconds.get(stage) for entry in entries],
-            "marker": {"color": colour(place)},
+            "marker": {"color": colour(place), "pattern": {"shape": "" if place < COLOURS else "/"}},
             "hovertemplate": f"%{{y}}<br>{stage}: %{{x:.4f}} s<extra></extra>",
         }
         for place, stage in enumerate(stages)

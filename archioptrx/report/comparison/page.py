@@ -116,7 +116,7 @@ def tracks_section(comparison: Comparison) -> Section | None:
     description = (
         f"Counted as {comparison.judging}. Bars are 95 % intervals of Clopper and Pearson. Efficiencies are shares of "
         "particles, by their true quantities; fakes and duplicates are shares of tracks, by the quantities of a helix "
-        f"fit to the track. The range of a rate fits bins that hold {ENOUGH:.0%} of them or more."
+        f"fit to the track. The range of a rate fits bins that hold {100 * ENOUGH:g} % of them or more."
     )
     return Section("tracks", "Tracks in bins", _joined(parts), description) if any(parts) else None
 
