@@ -122,25 +122,25 @@ def with_good_fit(labels: Ints, pos: Floats, resolution: Resolution, chi2_max: f
 
     Shapes: labels [N], pos [N, 3] -> [N].
     """
-    labels = labels.copy()
+    labels, rest = labels.copy(), labels
     first = Tracks.of(labels, pos)
-    least = dict(zip(first.name.tolist(), np.maximum(min_hits, -(-first.size // 2)).tolist(), strict=True))
+    least = np.zeros(int(labels.max(initial=-1)) + 1, dtype=np.int64)
+    least[first.name] = np.maximum(min_hits, -(-first.size // 2))
     while True:
-        tracks = Tracks.of(labels, pos)
+        tracks = Tracks.of(rest, pos)
         fit = fit_tracks(tracks, resolution)
         bad = fit.chi2 > chi2_max
-        longer = (
-            bad
-            & (tracks.size <= LONGEST)
-            & (tracks.size > np.array([least[name] for name in tracks.name.tolist()], dtype=np.int64))
-        )
+        longer = bad & (tracks.size <= LONGEST) & (tracks.size > least[tracks.name])
+        bent = (tracks.size <= 3) & (_from_beam(tracks) > NEAR_BEAM)
+        labels[tracks.hit[((bad | bent) & ~longer)[tracks.track]]] = -1
         if not longer.any():
-            bad |= (tracks.size <= 3) & (_from_beam(tracks) > NEAR_BEAM)
-            labels[tracks.hit[bad[tracks.track]]] = -1
             return labels
         order = np.lexsort((-fit.outlying, tracks.track))
-        worst = tracks.hit[order[tracks.first]]
-        labels[worst[longer]] = -1
+        labels[tracks.hit[order[tracks.first]][longer]] = -1
+        # Only these tracks are fitted again.
+        rest = np.full_like(labels, -1)
+        again = tracks.hit[longer[tracks.track]]
+        rest[again] = labels[again]
 
 
 def _from_beam(tracks: Tracks) -> Floats:
