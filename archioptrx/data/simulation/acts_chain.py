@@ -14,8 +14,8 @@ output and may end the process. FOLDER holds `job.json`, the `Job`, and a file f
     geometry_id [N], local [N, 2], variance [N, 2]    the measurements
     hit [H], track [H]                                for `truth` and `fit`: measurements of each track
 
-It gets `0.tracks.npz` … with the fields of `FoundByActs`. The time is that of the process for finding and fitting,
-without reading and writing. The first event is run twice, the first time for what Acts prepares once.
+It gets `0.tracks.npz` … with the fields of `FoundByActs`, `seconds` as an array beside the names of the `stages`: times
+of the process, without reading and writing. The first event is run twice, the first time for what Acts prepares once.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ LEAST = 7
 """Least number of measurements of a track of the filter."""
 SEED_PT, TRACK_PT = 0.5, 0.5
 """Least transverse momentum of seeds and of tracks of the filter, GeV."""
+SEEDING, FILTER, RESOLUTION, FIT = "seeding", "Kalman filter", "ambiguity resolution", "Kalman fit"
+"""Stages whose time is measured. Seeding: space points, seeds, and the parameters with which tracks begin."""
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -92,7 +94,7 @@ class FoundByActs:
     started
         Number of the given tracks that have start parameters; 0 of the filter, which finds its own.
     seconds
-        Time of the process on one thread.
+        Time of the process for each stage, on one thread.
     """
 
     hit: Ints
@@ -100,7 +102,7 @@ class FoundByActs:
     parameters: Floats
     variances: Floats
     started: int
-    seconds: float
+    seconds: Mapping[str, float]
 
 
 def run_chain(chain: str, field: float, events: Sequence[Mapping[str, NDArray[Any]]]) -> list[FoundByActs]:
@@ -138,28 +140,27 @@ def run_chain(chain: str, field: float, events: Sequence[Mapping[str, NDArray[An
 def _read(file: Path) -> FoundByActs:
     with np.load(file) as arrays:
         hit, track, parameters, variances = (arrays[name] for name in ("hit", "track", "parameters", "variances"))
-        return FoundByActs(hit, track, parameters, variances, int(arrays["started"]), float(arrays["seconds"]))
+        seconds = dict(zip(arrays["stages"].tolist(), arrays["seconds"].tolist(), strict=True))
+        return FoundByActs(hit, track, parameters, variances, int(arrays["started"]), seconds)
 
 
 def main(folder: Path) -> None:
     """Run the job of a folder."""
     job = Job(**json.loads((folder / "job.json").read_text(encoding="utf-8")))
     (_, geometry), field, ends = generic_detector(), constant_field(job.field), list[float]()
+    of_filter = job.chain == "ckf"
+    stages = _filter(geometry, field, job.field) if of_filter else _fit(geometry, field)
 
     def write(number: int, tracks: list[FittedTrack], started: int) -> None:
-        arrays = _arrays(tracks) | {"started": started, "seconds": ends[-1] - ends[-2]}
+        seconds = np.diff(ends[-len(stages) - 1 :])
+        arrays = _arrays(tracks) | {"started": started, "stages": list(stages), "seconds": seconds}
         np.savez(folder / f"{_event(number)}.tracks.npz", **arrays)
 
-    of_filter = job.chain == "ckf"
     sequencer = new_sequencer(job.events + 1)
-    algorithms = [
-        *given(lambda number: _measured(folder / f"{_event(number)}.npz", of_filter)),
-        _clock("Begin", ends),
-        *(_filter(geometry, field, job.field) if of_filter else kalman_fit(geometry, field)),
-        _clock("End", ends),
-        taken(write, "" if of_filter else "started_tracks"),
-    ]
-    for algorithm in algorithms:
+    algorithms = [*given(lambda number: _measured(folder / f"{_event(number)}.npz", of_filter)), _clock("Begin", ends)]
+    for stage, of_stage in stages.items():
+        algorithms += [*of_stage, _clock(f"After {stage}", ends)]
+    for algorithm in [*algorithms, taken(write, "" if of_filter else "started_tracks")]:
         sequencer.addAlgorithm(algorithm)
     sequencer.run()
 
@@ -214,8 +215,8 @@ def _clock(name: str, ends: list[float]) -> Any:
     return Clock()
 
 
-def _filter(geometry: Any, field: Any, tesla: float) -> list[Any]:
-    """Algorithms of the combinatorial Kalman filter, from space points to resolved tracks."""
+def _filter(geometry: Any, field: Any, tesla: float) -> dict[str, list[Any]]:
+    """Algorithms of the combinatorial Kalman filter by their stages, from space points to resolved tracks."""
     import acts
     import acts.examples as examples
 
@@ -248,7 +249,11 @@ def _filter(geometry: Any, field: Any, tesla: float) -> list[Any]:
         maximumIterations=100_000,
         nMeasurementsMin=LEAST,
     )
-    return [space_points(geometry, PIXELS), seeding, estimate, _tracks(geometry, field), resolution]
+    return {
+        SEEDING: [space_points(geometry, PIXELS), seeding, estimate],
+        FILTER: [_tracks(geometry, field)],
+        RESOLUTION: [resolution],
+    }
 
 
 def _tracks(geometry: Any, field: Any) -> Any:
@@ -287,6 +292,12 @@ def _tracks(geometry: Any, field: Any) -> Any:
         seedDeduplication=True,
         stayOnSeed=True,
     )
+
+
+def _fit(geometry: Any, field: Any) -> dict[str, list[Any]]:
+    """Algorithms of the Kalman fit of given tracks by their stages."""
+    *start, fitting = kalman_fit(geometry, field)
+    return {SEEDING: start, FIT: [fitting]}
 
 
 if __name__ == "__main__":

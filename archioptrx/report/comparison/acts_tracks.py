@@ -33,7 +33,8 @@ from archioptrx.tasks.tracks.metrics import EventTracks
 
 PREFIX = "acts:"
 NAMES = (f"{PREFIX}ckf", f"{PREFIX}truth")
-_PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
+_HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("hits", "weight"))
+_KINEMATIC = [PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "φ", "z0")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ class FurtherTracks:
     events
         Tracks of each event, in the order of the comparison.
     seconds
-        Seconds for each event on one thread.
+        Seconds of each stage for each event, on one thread.
     notes
         Remarks for the reader.
     """
@@ -71,7 +72,7 @@ class FurtherTracks:
     name: str
     place: str
     events: Sequence[EventTracks]
-    seconds: Sequence[float]
+    seconds: Sequence[Mapping[str, float]]
     notes: tuple[str, ...] = ()
 
 
@@ -231,5 +232,6 @@ def true_hits(event: Event) -> EventTracks:
     particle, table = fields["particle_index"] - 1, fields["particles"][1:]
     labels = np.full(len(event.hit_id), -1, dtype=np.int64)
     hits = table[:, _HITS].round().astype(np.int64)
-    pt, eta, vr = table[:, [_PT, _ETA, _VR]].T
-    return EventTracks(event.name, labels, particle, event.weight, hits, table[:, _WEIGHT], pt, eta, vr)
+    pt, eta, vr, phi, z = table[:, _KINEMATIC].T
+    of_hits = (event.name, labels, particle, event.weight)
+    return EventTracks(*of_hits, hits, table[:, _WEIGHT], pt, eta, vr, phi=phi, z=z, pos=event.pos)

@@ -23,7 +23,8 @@ from archioptrx.tasks.task import Task
 from archioptrx.tasks.tracks.finding import apart
 from archioptrx.tasks.tracks.metrics import EventTracks, Floats, Ints, Selection, track_metrics
 
-_PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
+_HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("hits", "weight"))
+_KINEMATIC = [PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "φ", "z0")]
 
 _OF_HIT = dict(zip(CHAIN_HIT_FIELDS, ("hit_id", "pid", "pt", "hit_weight", "z"), strict=True))
 """Fields of the table of a line graph's hits, under the names that they have for the nodes of a plain graph."""
@@ -167,6 +168,8 @@ class _Part:
         Together they name a hit: where ids are only rows of a sector's file, z (in mm) tells hits apart.
     weight, pt : [N] or None
         Weight and pt of each hit; None where the graph lacks them.
+    pos : [N, 3] or None
+        Place of each hit, mm; None where the graph lacks them, as a line graph does.
     table : int64 [P], float64 [P, 8], or None
         Ids of the particles, and their rows.
     """
@@ -178,6 +181,7 @@ class _Part:
     pid: Ints
     weight: Floats | None
     pt: Floats | None
+    pos: Floats | None
     table: tuple[Ints, Floats] | None
 
 
@@ -190,7 +194,7 @@ def _parts(graph: HitGraph, labels: Ints) -> Iterator[_Part]:
     for number in range(len(ends) - 1):
         mine = {key: values[ends[number] : ends[number + 1]] for key, values in nodes.items()}
         if "pos" in mine:
-            mine["z"] = mine.pop("pos")[:, 2]
+            mine["z"] = mine["pos"][:, 2]
         if "chain" in mine:
             mine = _hits_of_chains(mine, _of_graph(chain_hits, graph, "chain_hit_batch", number))
         table = _of_graph(particles, graph, "particle_batch", number)
@@ -202,6 +206,7 @@ def _parts(graph: HitGraph, labels: Ints) -> Iterator[_Part]:
             pid=mine.get("pid", np.zeros(len(mine["labels"]), dtype=np.int64)),
             weight=mine["hit_weight"].astype(np.float64) if "hit_weight" in mine else None,
             pt=mine["pt"].astype(np.float64) if "pt" in mine else None,
+            pos=mine["pos"].astype(np.float64) if "pos" in mine else None,
             table=(table["particle_id"], table["particles"].astype(np.float64)) if len(table) == 2 else None,
         )
 
@@ -280,18 +285,19 @@ def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
     weight = np.where(real, 1.0 if weighed is None else weighed, 0.0)
     hits = np.bincount(own, minlength=len(ids)).astype(np.int64)
     weights = np.bincount(own, weight[real], len(ids)).astype(np.float64)
-    quantities = np.full((3, len(ids)), np.nan)
+    quantities = np.full((len(_KINEMATIC), len(ids)), np.nan)
     numbers_of_hits = None
     if table is not None:
-        quantities = table[1][1:, [_PT, _ETA, _VR]].T
+        quantities = table[1][1:, _KINEMATIC].T
         numbers_of_hits = table[1][1:, _HITS].round().astype(np.int64)
         if whole:
             hits = numbers_of_hits
             weights = hits.astype(np.float64) if weighed is None else table[1][1:, _WEIGHT]
     elif pt is not None:
         quantities[0, own] = pt[real]
-    pt_of, eta, vr = quantities
-    return EventTracks(name, labels[rows], particle, weight, hits, weights, pt_of, eta, vr, numbers_of_hits)
+    pt_of, eta, vr, phi, z = quantities
+    of_hits = (name, labels[rows], particle, weight)
+    return EventTracks(*of_hits, hits, weights, pt_of, eta, vr, numbers_of_hits, phi, z, column("pos"))
 
 
 def _once(hit_id: Ints, z: Floats, labels: Ints) -> Ints:
