@@ -180,7 +180,9 @@ def seed_groups(outcomes: Sequence[SearchOutcome], name: str) -> list[SeedGroup]
         first = firsts.setdefault(group[0].events, len(rows))
         reference = rows[first] if first < len(rows) else None
         against = seed_differences(ended, reference.outcomes) if reference else {}
-        rows.append(SeedGroup(label, values, ended, len(group), None if reference is None else reference.label, against))
+        rows.append(
+            SeedGroup(label, values, ended, len(group), None if reference is None else reference.label, against)
+        )
     return rows
 
 
