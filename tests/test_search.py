@@ -20,11 +20,12 @@ from archioptrx.search.final_report import final_json, final_text
 from archioptrx.search.jobs import TrialJob, Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.loop import Trials
-from archioptrx.search.retrain import SeedSpread, choose_winner
+from archioptrx.search.retrain import choose_winner
 from archioptrx.search.rules import trial_seed
 from archioptrx.search.run import check_events, load_events, new_run, rules_of
 from archioptrx.search.schedule import Fifo, StoppingAsha
 from archioptrx.search.setup import Specs, prepare
+from archioptrx.search.winner import SeedSpread
 from archioptrx.tasks import make_task
 from archioptrx.training.settings import Training
 from archioptrx.training.trial import TrialData, messages

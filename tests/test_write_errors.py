@@ -257,6 +257,18 @@ def other_scales(best):
     (best / "metadata.json").write_text(json.dumps(facts))
 
 
+def other_numbers(best):
+    metrics = json.loads((best / "metrics.json").read_text())
+    metrics["test"]["auc"]["mean"] = 0.99999
+    (best / "metrics.json").write_text(json.dumps(metrics))
+
+
+def fewer_numbers(best):
+    metrics = json.loads((best / "metrics.json").read_text())
+    del metrics["validation"]
+    (best / "metrics.json").write_text(json.dumps(metrics))
+
+
 DAMAGES = {
     "other weights": (changed_weights, "is damaged: its weights are others than those of the training"),
     "no weights": (lambda best: (best / "weights.pt").write_bytes(b"x"), "is damaged: run/best/weights.pt: holds no "),
@@ -271,6 +283,8 @@ DAMAGES = {
     ),
     "another task": (other_task, "is damaged: its metadata.json names another task, split or data than the search"),
     "other scales": (other_scales, "is damaged: its metadata.json describes other data than those of the search"),
+    "other numbers": (other_numbers, "its metrics.json has another test.auc.mean than the journals; it is made again"),
+    "fewer numbers": (fewer_numbers, "its metrics.json has another validation than the journals; it is made again"),
     "no JSON": (lambda best: (best / "metrics.json").write_text("{"), "is damaged: run/best/metrics.json: is not JSON"),
 }
 
