@@ -106,18 +106,12 @@ def count_events(dataset: Dataset) -> list[Counts]:
 
     One event is in memory at a time.
     """
-    from archioptrx.data.sectors import EventNodes  # imports torch, which checking a path doesn't need
+    from archioptrx.data.sectors import EventSize  # imports torch, which checking a path doesn't need
 
     counts = []
     for name, group in groupby(enumerate(dataset.graphs), key=lambda pair: pair[1].event):
         places, graphs = zip(*group, strict=True)
-        nodes = EventNodes.of(graphs)
-        ends = np.concatenate(
-            [of_graph[g.edge_index.numpy()] for of_graph, g in zip(nodes.numbers, graphs, strict=True)], axis=1
-        )
-        is_true = np.concatenate([g.y.numpy() > 0.5 for g in graphs])
-        edges, true = (len(np.unique(some, axis=1).T) for some in (ends, ends[:, is_true]))
-        counts.append(Counts(name, places, count_tracks(graphs), len(nodes.first), edges, true))
+        counts.append(Counts(name, places, count_tracks(graphs), *EventSize.of(graphs)))
     return counts
 
 
