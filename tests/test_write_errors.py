@@ -17,7 +17,7 @@ import yaml
 from graphs import toy
 from small_search import SMALL, lines
 
-from archioptrx.commands import compare, data, export, inspect, predict, search, train
+from archioptrx.commands import compare, data, evaluate, export, inspect, predict, search, train
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.files import Journal, check_writable, new_folder, writing
@@ -65,6 +65,27 @@ def test_a_file_where_a_folder_is_needed(run, capsys, name):
     assert main(arguments) == 2
     error = capsys.readouterr().err.splitlines()
     assert "file" in error[-1] and not [text for text in error if "epoch 1" in text or "Traceback" in text], error
+
+
+DERIVED = {
+    "html": (inspect.main, "run --html own.html", "own.html"),
+    "comparison": (compare.main, "run --html own.html", "own.html"),
+    "drawing": (inspect.main, "interaction --draw .", "interaction.svg"),
+    "png": (inspect.main, "interaction --draw .", "interaction.png"),
+    "data": (data.main, "toy --num-samples 2 --plot own.png", "own.png"),
+    "efficiency": (evaluate.main, "run --plot own.png", "own.png"),
+}
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_a_file_that_is_no_page_or_picture_of_our_own_is_not_replaced(run, capsys, name):
+    main, line, file = DERIVED[name]
+    foreign = b"<html>my notes on archioptrx</html>\n" * 200
+    Path(file).write_bytes(foreign)
+    assert main(line.split()) == 2
+    complaint = capsys.readouterr().err.splitlines()[-1]
+    assert complaint == f"{file}: exists already, and archioptrx didn't write it; allowed: another name"
+    assert Path(file).read_bytes() == foreign
 
 
 IN_NAMESPACE = """

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.files import writing
+from archioptrx.core.own_files import picture_metadata
 from archioptrx.data.plot import check_picture
 from archioptrx.tasks.tracks.figures import binomial_interval
 
@@ -40,7 +41,7 @@ def plot_efficiencies(path: Path, curves: Mapping[str, Mapping[str, Rows]], titl
     figure = efficiency_figure(curves, title)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=130, metadata={"Date": None} if path.suffix == ".svg" else None)
+        figure.savefig(path, dpi=130, metadata=picture_metadata(path))
 
 
 def efficiency_figure(curves: Mapping[str, Mapping[str, Rows]], title: str) -> Figure:
