@@ -32,6 +32,8 @@ from archioptrx.search.loop import Trials
 from archioptrx.search.measuring import Measuring
 from archioptrx.search.progress import Progress
 from archioptrx.search.records import Records
+from archioptrx.search.references import FILE as REFERENCES
+from archioptrx.search.references import references_text
 from archioptrx.search.repetition import repeated
 from archioptrx.search.retrain import Retraining, RetrainingPlan
 from archioptrx.search.rules import Rules
@@ -184,6 +186,7 @@ def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
     began = {"experiment": kept, "workers": experiment.resources.workers, **_of_space(setup)}
     record = environment(data={**data, "widths": widths}, seed=experiment.seed, **began)
     texts = {EARLIER_FILE: setup.earlier.text} if setup.earlier.rows else {}
+    texts |= {REFERENCES: references_text(experiment, setup.references)} if experiment.references else {}
     return RunFolder.create(path, setup.experiment, record, setup.files, texts)
 
 
