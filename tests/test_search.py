@@ -136,7 +136,7 @@ def test_a_run_keeps_its_references(tmp_path, monkeypatch):
     with pytest.raises(
         InputError, match=r"experiment\.yaml: references: was changed since the search began; allowed: "
     ):
-        prepare(place.experiment(), place.path)
+        prepare(RunFolder(place.path).experiment(), place.path)
 
 
 def test_failed_trials_are_recorded_and_the_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
