@@ -15,8 +15,8 @@ from torch.nn.functional import huber_loss
 from archioptrx.commands.evaluate import as_text
 from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import batch_graphs
-from archioptrx.tasks.options.meaning import differing_meaning
 from archioptrx.tasks import make_task
+from archioptrx.tasks.options.meaning import differing_meaning
 from archioptrx.tasks.track_count import track_numbers
 from archioptrx.training.fit import evaluate_model
 
