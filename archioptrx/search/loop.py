@@ -348,11 +348,12 @@ class Trials:
         running = self.running.pop(number)
         row, before = make_row(running, status, message), running.before
         # Before the line: what has a line has its weights, and what has paused its state.
-        self.records.retention.store(row, running.weights, before)
+        state = running.state if row["status"] == "pruned" else None
+        self.records.retention.store(row, running.weights, before, pauses=state is not None)
         if before is not None:
             self.pauses.forget(before)
-        if row["status"] == "pruned" and running.state is not None:
-            self.pauses.store(row, running.line, running.state)
+        if state is not None:
+            self.pauses.store(row, running.line, state)
         else:
             self.schedule.drop(number)
         self.folder.trials.append(row)
@@ -395,7 +396,7 @@ class Trials:
         self.pauses.known(last, {line["proposal"]: line for line in lines})
         for row in last:
             self.schedule.remember(row["proposal"], curve_of(row), row["proposal"] in self.pauses.lines)
-        self.records.retention.known(last)
+        self.records.retention.known(last, self.pauses.lines)
         self.records.retention.tidy(last)
 
     def _candidate_of_line(self, line: Mapping[str, Any], covered: bool, trusted: bool) -> Candidate:

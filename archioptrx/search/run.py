@@ -269,6 +269,7 @@ def run_search(
         return trials[0]
 
     def second() -> Measuring:
+        records.retention.settle()
         with replaying():
             return Measuring(folder, specs.trial, progress, records)
 
