@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archioptrx.tasks.options.tracks import TrackOptions
-from archioptrx.tasks.tracks.completion import attach, complete, extend, merge
+from archioptrx.tasks.tracks.completion import attach, complete, extend, merge, neighbours
 from archioptrx.tasks.tracks.finders import Places, find_tracks
 from archioptrx.tasks.tracks.helix import Helix, Resolution, Tracks
 from archioptrx.tasks.tracks.helix_fit import fit_tracks, with_good_fit
@@ -25,6 +25,10 @@ def helix(phi=0.3, cot=0.4, radius=2000.0, at=RADII, z=5.0):
 
 def partition(labels):
     return {frozenset(np.flatnonzero(labels == label).tolist()) for label in set(labels.tolist()) - {-1}}
+
+
+def attached(labels, pos, resolution):
+    return attach(labels, pos, resolution, neighbours(pos))
 
 
 def test_a_circle_goes_through_its_three_hits_and_leads_on():
@@ -51,18 +55,18 @@ def test_an_overlap_hit_goes_to_its_track_and_noise_beside_it_does_not():
     track = helix()
     overlap = helix(at=(119.0, 664.0))
     noise = overlap[:1] + np.array([0.0, 0.0, 2.0])
-    labels = attach(np.array([4] * 10 + [-1] * 3), np.concatenate([track, overlap, noise]), SIMPLE)
+    labels = attached(np.array([4] * 10 + [-1] * 3), np.concatenate([track, overlap, noise]), SIMPLE)
     assert labels.tolist() == [4] * 12 + [-1]
 
 
 def test_a_track_of_overlap_hits_is_dissolved_in_the_longer_one():
     """As where each overlap hit has edges to both hits of the next layer: two chains along one particle."""
     track, second = helix(), helix(at=(35.0, 75.0, 119.0, 175.0))
-    labels = attach(np.array([0] * 10 + [1] * 4), np.concatenate([track, second]), SIMPLE)
+    labels = attached(np.array([0] * 10 + [1] * 4), np.concatenate([track, second]), SIMPLE)
     assert labels.tolist() == [0] * 14
     # A track of another particle with as many hits stays.
     other = helix(phi=0.35, at=(35.0, 75.0, 119.0, 175.0))
-    assert partition(attach(np.array([0] * 10 + [1] * 4), np.concatenate([track, other]), SIMPLE)) == {
+    assert partition(attached(np.array([0] * 10 + [1] * 4), np.concatenate([track, other]), SIMPLE)) == {
         frozenset(range(10)),
         frozenset(range(10, 14)),
     }
@@ -71,23 +75,35 @@ def test_a_track_of_overlap_hits_is_dissolved_in_the_longer_one():
 def test_parts_of_a_track_are_joined_and_parts_of_others_are_not():
     pos = np.concatenate([helix(), helix(phi=1.0)])
     labels = np.array([0] * 4 + [1] * 6 + [2] * 4 + [3] * 6)
-    joined, changed = merge(labels, pos, SIMPLE)
-    assert changed and joined.tolist() == [0] * 10 + [2] * 10
-    again, changed = merge(joined, pos, SIMPLE)
-    assert not changed and (again == joined).all()
+    joined, changed = merge(labels, pos, SIMPLE, np.arange(4))
+    assert changed.tolist() == [0, 2] and joined.tolist() == [0] * 10 + [2] * 10
+    again, changed = merge(joined, pos, SIMPLE, changed)
+    assert not len(changed) and (again == joined).all()
+    # A pair with one part that is new is joined, whichever it is.
+    for fresh in ([0], [1]):
+        assert merge(labels, pos, SIMPLE, np.array(fresh))[0].tolist() == [0] * 10 + [2] * 4 + [3] * 6
     # Of equal direction and another curvature: a kink.
     kink = np.concatenate([helix()[:4], helix(radius=600.0)[5:]])
-    assert not merge(np.array([0] * 4 + [1] * 5), kink, SIMPLE)[1]
+    assert not len(merge(np.array([0] * 4 + [1] * 5), kink, SIMPLE, np.arange(2))[1])
 
 
 def test_a_track_is_followed_in_both_directions():
     pos = np.concatenate([helix(at=RADII[:9]), [[50.0, -60.0, 10.0]]])
     labels = np.array([-1, -1, 3, 3, 3, 3, -1, -1, -1, -1])
-    outwards, found = extend(labels, pos, SIMPLE, 1)
-    assert found and outwards.tolist() == [-1, -1, 3, 3, 3, 3, 3, -1, -1, -1]
-    inwards, found = extend(labels, pos, SIMPLE, -1)
-    assert found and inwards.tolist() == [-1, 3, 3, 3, 3, 3, -1, -1, -1, -1]
+    outwards, found = extend(labels, pos, SIMPLE, 1, np.array([3]))
+    assert found.tolist() == [3] and outwards.tolist() == [-1, -1, 3, 3, 3, 3, 3, -1, -1, -1]
+    inwards, found = extend(labels, pos, SIMPLE, -1, np.array([3]))
+    assert found.tolist() == [3] and inwards.tolist() == [-1, 3, 3, 3, 3, 3, -1, -1, -1, -1]
     assert complete(labels, pos, SIMPLE).tolist() == [3] * 9 + [-1]
+    same, found = extend(labels, pos, SIMPLE, 1, np.array([4]))
+    assert not len(found) and (same == labels).all()
+
+
+def test_a_track_that_lost_its_hit_to_another_goes_on():
+    """Two parts of one particle side by side end at one free hit: one takes it, both are looked at again."""
+    pos = np.concatenate([helix()[:6], helix()[2:5] + np.array([0.0, 0.0, 0.05])])
+    labels, found = extend(np.array([0] * 5 + [-1] + [1] * 3), pos, SIMPLE, 1, np.array([0, 1]))
+    assert found.tolist() == [0, 1] and labels[5] in (0, 1)
 
 
 def test_a_track_is_not_followed_through_the_beam_line():
@@ -101,8 +117,8 @@ def test_a_track_is_not_followed_through_the_beam_line():
 def test_resolution_widens_the_windows():
     track, overlap = helix(), helix(at=(119.0,)) + np.array([0.0, 0.0, 2.0])
     labels, pos = np.array([0] * 10 + [-1]), np.concatenate([track, overlap])
-    assert attach(labels, pos, SIMPLE)[-1] == -1
-    assert attach(labels, pos, Resolution(10.0))[-1] == 0
+    assert attached(labels, pos, SIMPLE)[-1] == -1
+    assert attached(labels, pos, Resolution(10.0))[-1] == 0
 
 
 @given(st.integers(0, 2**32), st.integers(0, 40))

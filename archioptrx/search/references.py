@@ -15,7 +15,8 @@ from archioptrx.graphs.decisions import Trace
 from archioptrx.runs.experiment import Experiment
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.search.rules import Reference
-from archioptrx.search.space import FOLDERS, load_architecture, tried
+from archioptrx.search.space import FOLDERS, load_architecture
+from archioptrx.search.walk_space import tried
 
 FILE = "references.jsonl"
 """Copies of the references in a run folder, a line for each."""

@@ -27,7 +27,8 @@ from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.earlier import EarlierRuns, earlier_warnings
 from archioptrx.search.references import references_of
 from archioptrx.search.rules import Reference
-from archioptrx.search.space import TRAINING_FIELDS, SpaceEnds, make_space, tried
+from archioptrx.search.space import SpaceEnds, make_space
+from archioptrx.search.walk_space import TRAINING_FIELDS, tried
 from archioptrx.training.settings import Training
 from archioptrx.training.trial_spec import TrialLimits, TrialSpec
 

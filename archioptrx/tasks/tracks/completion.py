@@ -64,31 +64,41 @@ def complete(labels: Ints, pos: Floats, resolution: Resolution) -> Ints:
     -------
     int64 [N], with labels of those given.
     """
-    labels = attach(labels, pos, resolution)
+    beside = neighbours(pos)
+    labels = attach(labels, pos, resolution, beside)
+    fresh = tracked = np.unique(labels[labels >= 0])
     for _ in range(ROUNDS):
-        labels, merged = merge(labels, pos, resolution)
-        if not merged:
+        labels, fresh = merge(labels, pos, resolution, fresh)
+        if not len(fresh):
             break
+    # A track without a hit in its windows has none in the next round either: free hits only become fewer.
+    tried, before = tracked, labels
     for _ in range(ROUNDS):
-        labels, outwards = extend(labels, pos, resolution, 1)
-        labels, inwards = extend(labels, pos, resolution, -1)
-        if not outwards and not inwards:
+        labels, outwards = extend(labels, pos, resolution, 1, tried)
+        labels, inwards = extend(labels, pos, resolution, -1, tried)
+        tried = np.union1d(outwards, inwards)
+        if not len(tried):
             break
-    labels, _ = merge(labels, pos, resolution)
-    return attach(labels, pos, resolution)
+    labels, _ = merge(labels, pos, resolution, np.unique(labels[labels != before]))
+    return attach(labels, pos, resolution, beside)
 
 
-def attach(labels: Ints, pos: Floats, resolution: Resolution) -> Ints:
-    """Bring overlap hits to their tracks. Shapes: labels [N], pos [N, 3] -> [N]."""
+def neighbours(pos: Floats) -> tuple[Ints, Ints]:
+    """Pairs of hits that may overlap. Shapes: pos [N, 3] -> [K], [K]."""
+    return _near(pos, np.arange(len(pos)), pos, OVERLAP_REACH, _NEIGHBOURS["attach"])
+
+
+def attach(labels: Ints, pos: Floats, resolution: Resolution, beside: tuple[Ints, Ints]) -> Ints:
+    """Bring overlap hits to their tracks. Shapes: labels [N], pos [N, 3], beside (of `neighbours`) [K], [K] -> [N]."""
     tracks = Tracks.of(labels, pos)
-    hit, place = _overlaps(tracks, resolution)
+    hit, place = _overlaps(tracks, resolution, beside)
     if not len(hit):
         return labels
     joined, own, count = tracks.track[place], tracks.of_hit[hit], len(tracks)
-    pairs, beside = np.unique((own * count + joined)[own >= 0], return_counts=True)
+    pairs, together = np.unique((own * count + joined)[own >= 0], return_counts=True)
     dissolved = np.zeros(count, dtype=np.bool_)
     shadow = pairs // count
-    dissolved[shadow[2 * beside >= tracks.size[shadow]]] = True
+    dissolved[shadow[2 * together >= tracks.size[shadow]]] = True
     labels = labels.copy()
     labels[tracks.hit[dissolved[tracks.track]]] = -1
     taken = ((own < 0) | dissolved[own]) & ~dissolved[joined]
@@ -96,14 +106,16 @@ def attach(labels: Ints, pos: Floats, resolution: Resolution) -> Ints:
     return labels
 
 
-def _overlaps(tracks: Tracks, resolution: Resolution) -> tuple[Ints, Ints]:
+def _overlaps(tracks: Tracks, resolution: Resolution, beside: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
     """Hits beside hits of another track: each with the place of the one that it fits best. Of two tracks the longer."""
     if not len(tracks):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     pos, knots = tracks.pos, _around(tracks)
     known = np.flatnonzero((knots >= 0).all(axis=1))
-    hit, row = _near(pos, np.arange(len(pos)), pos[tracks.hit[known]], OVERLAP_REACH, _NEIGHBOURS["attach"])
-    place = known[row]
+    place_of = np.full(len(pos), -1)
+    place_of[tracks.hit[known]] = known
+    hit, place = beside[0], place_of[beside[1]]
+    hit, place = hit[place >= 0], place[place >= 0]
     # Ranks decide which of two tracks takes the other's hits: the longer one, of equal ones the first.
     rank = np.append(np.argsort(np.lexsort((np.arange(len(tracks)), -tracks.size))), len(tracks))
     other = rank[tracks.of_hit[hit]] > rank[tracks.track[place]]
@@ -127,16 +139,17 @@ def _around(tracks: Tracks) -> Ints:
     return np.where(((inner >= 0) & (outer >= 0))[:, None], np.stack([inner, here, outer], 1), ends)
 
 
-def extend(labels: Ints, pos: Floats, resolution: Resolution, step: int) -> tuple[Ints, bool]:
-    """Bring the next free hit to each track, outwards (1) or inwards (-1).
+def extend(labels: Ints, pos: Floats, resolution: Resolution, step: int, tried: Ints) -> tuple[Ints, Ints]:
+    """Bring the next free hit to some tracks, outwards (1) or inwards (-1).
 
-    Shapes: labels [N], pos [N, 3] -> [N], and whether a hit was found.
+    Shapes: labels [N], pos [N, 3], tried (labels of the tracks) [T] -> [N], and the labels of those that had a hit in
+    their windows, also where another track took it.
     """
-    tracks, free = Tracks.of(labels, pos), np.flatnonzero(labels < 0)
+    tracks, free = Tracks.of(np.where(np.isin(labels, tried), labels, -1), pos), np.flatnonzero(labels < 0)
     track, knots = _ends(tracks, step)
     if not len(track) or not len(free):
-        return labels, False
-    row, hit = _ahead(Helix(pos[knots]), pos, free, REACH, "extend")
+        return labels, np.zeros(0, np.int64)
+    row, hit = _ahead(Helix(pos[knots]), pos, free, step, REACH, "extend")
     row, hit = _onwards(pos, knots[row, 2], hit, step, row)
     helix, end = Helix(pos[knots[row]]), pos[knots[row, 2]]
     wide = _widths(helix, pos[hit], resolution)
@@ -144,6 +157,7 @@ def extend(labels: Ints, pos: Floats, resolution: Resolution, step: int) -> tupl
     distance = np.linalg.norm(pos[hit] - end, axis=1)
     good = (pull < WINDOW) & (wide[0] * wide[1] < LARGEST) & (helix.arc(pos[hit]) > helix.arc(end))
     track, hit, pull, distance = track[row[good]], hit[good], pull[good], distance[good]
+    lively = np.unique(tracks.name[track])
     nearest = np.full(len(tracks), np.inf)
     np.minimum.at(nearest, track, distance)
     near = distance <= nearest[track] + BAND
@@ -153,16 +167,26 @@ def extend(labels: Ints, pos: Floats, resolution: Resolution, step: int) -> tupl
         track, hit, pull = track[best], hit[best], pull[best]
     labels = labels.copy()
     labels[hit] = tracks.name[track]
-    return labels, bool(len(hit))
+    return labels, lively
 
 
-def merge(labels: Ints, pos: Floats, resolution: Resolution) -> tuple[Ints, bool]:
+def merge(labels: Ints, pos: Floats, resolution: Resolution, fresh: Ints) -> tuple[Ints, Ints]:
     """Make one track of two parts, the best pairs first.
 
-    Shapes: labels [N], pos [N, 3] -> [N], and whether there were such tracks.
+    Parameters
+    ----------
+    labels, pos : [N], [N, 3]
+        Track of each hit, -1 for none, and its place.
+    fresh : [F]
+        Labels of the tracks that have changed since the last time. Two others weren't joined then, and aren't now.
+
+    Returns
+    -------
+    [N], and the labels of the tracks that were made.
     """
     tracks = Tracks.of(labels, pos)
-    pairs = [_parts_ahead(tracks, step) for step in (1, -1)]
+    changed = np.isin(tracks.name, fresh)
+    pairs = [_parts_ahead(tracks, step, changed) for step in (1, -1)]
     inner, outer = np.divmod(np.unique(np.concatenate(pairs)), max(1, len(tracks)))
     value = _mean_pull(tracks, inner, outer, resolution)
     inner, outer, value = (array[value < WORST] for array in (inner, outer, value))
@@ -174,17 +198,29 @@ def merge(labels: Ints, pos: Floats, resolution: Resolution) -> tuple[Ints, bool
             new[outer[row]] = inner[row]
     labels = labels.copy()
     labels[tracks.hit] = tracks.name[new[tracks.track]] if len(tracks) else labels[tracks.hit]
-    return labels, bool(used)
+    return labels, tracks.name[np.unique(new[new != np.arange(len(new))])]
 
 
-def _parts_ahead(tracks: Tracks, step: int) -> Ints:
-    """Pairs of tracks of which the helix of one end leads to the other: inner one times T plus outer one."""
+def _parts_ahead(tracks: Tracks, step: int, changed: Bools) -> Ints:
+    """Pairs of tracks of which the helix of one end leads to the other, one at least changed.
+
+    Shapes: changed [T] -> [K], inner track times T plus outer one.
+    """
     track, knots = _ends(tracks, step)
-    if not len(track):
-        return np.zeros(0, np.int64)
     pos, goals = tracks.pos, tracks.inner if step > 0 else tracks.outer
-    row, hit = _ahead(Helix(pos[knots]), pos, goals, MERGE_REACH, "merge")
-    one, other = track[row], tracks.of_hit[hit]
+    one, other = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for from_changed, to in ((True, goals), (False, goals[changed])):
+        own = np.flatnonzero(changed[track] == from_changed)
+        if len(own) and len(to):
+            row, hit = _ahead(Helix(pos[knots[own]]), pos, to, step, MERGE_REACH, "merge")
+            one.append(track[own[row]])
+            other.append(tracks.of_hit[hit])
+    return _apart(tracks, np.concatenate(one), np.concatenate(other), step)
+
+
+def _apart(tracks: Tracks, one: Ints, other: Ints, step: int) -> Ints:
+    """Pairs of which the outer track begins beyond the end of the inner one: inner one times T plus outer one."""
+    pos = tracks.pos
     inner, outer = (one, other) if step > 0 else (other, one)
     distance = np.linalg.norm(pos, axis=1)
     apart = (inner != outer) & (distance[tracks.inner[outer]] > distance[tracks.outer[inner]])
@@ -228,21 +264,33 @@ def _ends(tracks: Tracks, step: int, least: int = 3) -> tuple[Ints, Ints]:
     return known, np.where(places[known] >= 0, tracks.hit[places[known]], -1)
 
 
-def _ahead(helix: Helix, pos: Floats, goals: Ints, reach: float, what: str) -> tuple[Ints, Ints]:
-    """Hits, of some, that helices come near to beyond their last knots: helix and hit of each, each pair once."""
-    step, width = STEPS[what]
-    distances = np.arange(step, reach + step, step)
-    point, goal = _near(helix.beyond(distances).reshape(-1, 3), None, pos[goals], width, _NEIGHBOURS[what])
-    return np.divmod(np.unique(point // len(distances) * len(pos) + goals[goal]), len(pos))
+def _ahead(helix: Helix, pos: Floats, goals: Ints, step: int, reach: float, what: str) -> tuple[Ints, Ints]:
+    """Hits, of some, that helices come near to beyond their last knots: helix and hit of each, each pair once.
+
+    Inwards (`step` -1) only hits nearer to the origin than the last knot are sought.
+    """
+    length, width = STEPS[what]
+    distances = np.arange(length, reach + length, length)
+    points = helix.beyond(distances)
+    # Most helices soon leave the detector, or pass the beam line: points there would cost the most of the time.
+    useful = np.ones(points.shape[:2], dtype=np.bool_)
+    for axis in range(3):
+        low, high = pos[goals, axis].min() - width, pos[goals, axis].max() + width
+        useful &= (points[..., axis] >= low) & (points[..., axis] <= high)
+    if step < 0:
+        end = np.linalg.norm(helix.knots[:, 2], axis=1) + width
+        useful &= np.einsum("kdi,kdi->kd", points, points) <= end[:, None] ** 2
+    row, goal = _near(points[useful], np.nonzero(useful)[0], pos[goals], width, _NEIGHBOURS[what])
+    return np.divmod(np.unique(row * len(pos) + goals[goal]), len(pos))
 
 
-def _near(points: Floats, names: Ints | None, others: Floats, width: float, most: int) -> tuple[Ints, Ints]:
+def _near(points: Floats, names: Ints, others: Floats, width: float, most: int) -> tuple[Ints, Ints]:
     """Pairs of points and their nearest others within a distance, at most so many of each point."""
     if not len(others) or not len(points):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     distance, near = KDTree(others).query(points, k=range(1, most + 1), distance_upper_bound=width)
     row, column = np.nonzero(np.isfinite(distance))
-    return (row if names is None else names[row]), near[row, column].astype(np.int64)
+    return names[row], near[row, column].astype(np.int64)
 
 
 def _onwards(pos: Floats, end: Ints, hit: Ints, step: int, row: Ints) -> tuple[Ints, Ints]:

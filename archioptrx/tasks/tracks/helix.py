@@ -82,8 +82,8 @@ class Tracks:
     @classmethod
     def of(cls, labels: Ints, pos: Floats) -> Tracks:
         """Sort the hits. Shapes: labels [N], pos [N, 3]."""
-        order = np.lexsort((np.linalg.norm(pos, axis=1), labels))
-        hit = order[np.searchsorted(labels[order], 0) :]
+        used = np.flatnonzero(labels >= 0)
+        hit = used[np.lexsort((np.linalg.norm(pos[used], axis=1), labels[used]))]
         first = np.flatnonzero(np.diff(labels[hit], prepend=-1))
         return cls(pos, labels, hit, first, np.diff(np.append(first, len(hit))))
 
@@ -132,6 +132,8 @@ class Tracks:
         result, own = np.full(len(place), -1), self.track[np.maximum(place, 0)]
         here, at = np.flatnonzero(place >= 0), place.copy()
         for _ in range(MOST_NEAR):
+            if not len(here):
+                break
             at[here] += step
             inside = (at[here] >= 0) & (at[here] < len(self.hit))
             here = here[inside]
