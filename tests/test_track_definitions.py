@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from archioptrx.commands import evaluate, train
 from archioptrx.core.errors import InputError
+from archioptrx.core.own_files import check_replaceable
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.fatras import read
 from archioptrx.report.comparison.statistics import DrawnTracks, TrackStatistic
@@ -285,6 +286,7 @@ def test_efficiencies_are_drawn(model, capsys, tmp_path):
     files = [tmp_path / "plots" / name for name in ("a.svg", "b.svg", "c.png")]
     for file, extra in zip(files, (options, options, []), strict=True):
         assert evaluate.main([str(model), *extra, "--plot", str(file)]) == 0
+        check_replaceable(file)
         assert capsys.readouterr().err.endswith(f"drawn to {file}\n")
     assert files[0].read_text().count('<g id="axes_') == 3 * 4, "three rates against four quantities"
     assert files[2].stat().st_size > 5_000

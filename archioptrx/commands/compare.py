@@ -9,6 +9,7 @@ from pathlib import Path
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.commands.track_options import add_cut_options, add_track_options, track_limits
 from archioptrx.core.files import plain
+from archioptrx.core.own_files import check_page
 from archioptrx.report.comparison.compare import compare_models
 from archioptrx.report.comparison.result import SEEDS
 from archioptrx.report.comparison.text import comparison_text
@@ -54,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Compare and print."""
     limits = track_limits(args)
+    if args.html:
+        check_page(args.html)
     comparison = compare_models(
         args.models,
         data=args.data,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.files import writing
+from archioptrx.core.own_files import picture_metadata
 from archioptrx.data.plot import check_picture
 from archioptrx.tasks.tracks.rates import Bins, Rate, bin_ends, drawn_rates, low_end
 
@@ -42,7 +43,7 @@ def plot_rates(path: Path, curves: Mapping[str, Bins], title: str) -> None:
     figure = rate_figure(curves, title)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=130, metadata={"Date": None} if path.suffix == ".svg" else None)
+        figure.savefig(path, dpi=130, metadata=picture_metadata(path))
 
 
 def rate_figure(curves: Mapping[str, Bins], title: str) -> Figure:
