@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 
-# The source that tests allow to run is remembered for them alone.
-TRUSTED = tempfile.TemporaryDirectory(prefix="archioptrx-trust-")
-os.environ["ARCHIOPTRX_TRUST"] = os.path.join(TRUSTED.name, "trusted")
+# The source that tests allow to run is remembered for them alone: see `trusted`.
+os.environ["ARCHIOPTRX_TRUST"] = os.devnull
 
 # Small graphs, several workers: a second thread only waits. Has to be said before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -33,6 +31,15 @@ os.environ["ARCHIOPTRX_CACHE"] = "off"
 # A first call may load torch: no time limit for a single example.
 settings.register_profile("archioptrx", deadline=None)
 settings.load_profile("archioptrx")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def trusted(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """File of the source that tests allow to run, among pytest's temporary folders, of which it removes the old ones.
+
+    A folder that is removed when Python ends would stay: workers of pytest-xdist end without that, and killed tests.
+    """
+    os.environ["ARCHIOPTRX_TRUST"] = str(tmp_path_factory.mktemp("trust") / "trusted")
 
 
 @pytest.fixture(scope="session")

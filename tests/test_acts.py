@@ -327,7 +327,16 @@ def test_files_of_acts_are_named_where_another_source_gets_them(folder, tmp_path
     assert capsys.readouterr().err == (
         f"{folder}/{EVENT.name}-hits.csv: holds simulated hits of Acts; allowed: events of TrackML{named}\n"
     )
+    for part in ("measurements", "measurement-simhit-map", "particles_simulated"):
+        # Neither without measurements, nor with hits alone, are they files of TrackML.
+        (folder / f"{EVENT.name}-{part}.csv").unlink()
+        assert source_at(folder) == source_at(folder / f"{EVENT.name}-hits.csv") == "acts"
+        assert main(["hitgraphs", str(folder)]) == 2
+        assert capsys.readouterr().err.endswith(named + "\n")
+        assert main(["acts", str(folder)]) == 2
+        assert "trackml" not in capsys.readouterr().err
     write_event(EVENT, tmp_path / "trackml")
+    assert source_at(tmp_path / "trackml") == "trackml"
     assert main(["acts", str(tmp_path / "trackml")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "holds no event*-measurements.csv; allowed: events of Acts, or for these files the source trackml" in line

@@ -71,18 +71,38 @@ def test_acts_stands_beside_the_network(compared):
         assert entry["metrics"]["seconds_per_event"]["low"] is not None
     assert ckf["parameters"] is ckf["memory"] is ckf["cut"] is None
     assert ckf["place"] == f"pyacts {fatras.pyacts_version()}"
+    assert not [note for note in content["notes"] if "another kind" in note], "both build the same graphs"
     assert content["judging"] == "acts:single: particles: pT ≥ 0.6 GeV, 7 hits or more; tracks: 1 hit or more"
 
 
 def test_bins_add_up(compared, events):
-    """Particles of the bins, counted in the files, weigh their efficiencies to that of all."""
+    """Particles of the bins, counted in the files, weigh their efficiencies to that of all; tracks their fakes."""
     pt = np.concatenate([event.event.pt[_hits(event) >= 7] for event in events])
     counts = np.histogram(pt[pt >= 0.6], [0.5, 1, 1.5, 2, 3, 5, np.inf])[0]
     for entry in compared[0]["models"]:
-        rows = {name: number["value"] for name, number in entry["bins"].items() if name.startswith("pt")}
-        assert len(rows) == len(counts)
-        mean = np.average(list(rows.values()), weights=counts)
-        assert mean == pytest.approx(entry["metrics"]["acts:single_efficiency"]["value"])
+        bins = entry["bins"]
+        assert [row["particles"] for row in bins["pt"]] == counts.tolist()
+        for quantity in ("pt", "eta", "phi", "z"):
+            for rows, count, rate in (
+                (bins[quantity], "particles", "efficiency"),
+                (bins["of_tracks"][quantity], "tracks", "fake_rate"),
+                (bins["of_tracks"][quantity], "tracks", "duplicate_rate"),
+            ):
+                mean = np.average([row[rate] for row in rows], weights=[row[count] for row in rows])
+                assert mean == pytest.approx(entry["metrics"][f"acts:single_{rate}"]["value"])
+
+
+def test_time_is_that_of_the_stages(compared):
+    stages = {entry["name"]: list(entry["seconds"]) for entry in compared[0]["models"]}
+    assert stages == {
+        "m": ["graph building", "network", "track building", "completion", "helix fit"],
+        "acts:ckf": ["seeding", "Kalman filter", "ambiguity resolution"],
+        "acts:truth": ["seeding", "Kalman fit"],
+    }
+    for entry in compared[0]["models"]:
+        assert sum(entry["seconds"].values()) == pytest.approx(entry["metrics"]["seconds_per_event"]["value"])
+    assert min(compared[0]["models"][1]["seconds"].values()) > 0
+    assert "Kalman filter" in compared[1] and "stages-table" in compared[2]
 
 
 def _hits(event):
@@ -96,7 +116,9 @@ def test_for_reading(compared):
     assert "seconds per event" in rows and "parameters" in rows
     assert {"1 … 1.5", "5 … ∞", "0.5 … 1"} <= {line.partition("  ")[0] for line in text.splitlines()}
     assert "acts:ckf, acts:truth: this algorithm, on other events" in text
-    assert "Efficiency of tracks" in page and "acts:truth" in page and "pt-bins" in page
+    charts = {f"{rate}-{name}" for rate in ("efficiency", "fake-rate", "duplicate-rate")
+              for name in ("pt", "eta", "phi", "z")}  # fmt: skip
+    assert all(f'id="{chart}"' in page for chart in charts) and "fake rate, acts:truth" in page
 
 
 def test_tracks_do_not_depend_on_the_order_of_measurements(events):
@@ -104,7 +126,7 @@ def test_tracks_do_not_depend_on_the_order_of_measurements(events):
     count = len(event.event.hit_id)
     order = np.random.default_rng(0).permutation(count)
     mixed = {key: values[order] for key, values in event.measurements.items() if len(values) == count}
-    mixed |= {key: event.measurements[key][:0] for key in ("hit", "particle")}
+    mixed |= {key: event.measurements[key][:0] for key in ("hit", "track")}
     (first,), (second,) = (run_chain("ckf", 2.0, [arrays]) for arrays in (event.measurements, mixed))
     tracks = [{frozenset(hits[found.track == k].tolist()) for k in range(found.track.max() + 1)}
               for found, hits in ((first, first.hit), (second, order[second.hit]))]  # fmt: skip
@@ -114,7 +136,7 @@ def test_tracks_do_not_depend_on_the_order_of_measurements(events):
 def test_a_hit_of_several_tracks_counts_for_the_longest(events):
     found = found_by_acts("acts:truth", events[:1], 2.0)
     counted = Definition.named("acts").outcome(found.events[0], ANY).counts
-    assert counted["efficiency"][0] > 20 and found.seconds[0] > 0
+    assert counted["efficiency"][0] > 20 and min(found.seconds[0].values()) > 0
     assert found.notes == (
         "acts:truth: finds tracks of all hits of an event, also of those that the cuts of graphs remove",
     )

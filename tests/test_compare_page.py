@@ -6,6 +6,7 @@ import pytest
 from browser import expect, opened, pushes_sideways
 
 from archioptrx.commands import compare, train
+from archioptrx.core.own_files import check_page
 
 TOY = ("--set", "data.num_samples=60", "--epochs", "1")
 
@@ -24,6 +25,7 @@ def pages(tmp_path_factory):
         files[name] = folder / f"{name}.html"
         paths = [str(folder / model) for model in models]
         assert compare.main([*paths, "--resamples", "100", "--html", str(files[name])]) == 0
+        check_page(files[name])
     return files
 
 

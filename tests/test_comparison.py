@@ -100,3 +100,18 @@ def test_a_study_of_seeds_alone_is_one_row() -> None:
         SearchOutcome(combination, True, (0.5,), {"all": 0.5}) for combination in combinations({"seed": [0, 1]})
     ]
     assert [(group.label, len(group.outcomes)) for group in seed_groups(searches, "mine")] == [("mine", 2)]
+
+
+def test_scores_of_different_events_are_not_compared() -> None:
+    searches = [
+        SearchOutcome(combination, True, (0.5,), {"all": 0.5 + number}, str(combination.values["split.seed"]))
+        for number, combination in enumerate(combinations({"split.seed": [0, 1], "sampler.name": ["random", "gp"]}))
+    ]
+    rows = seed_groups(searches, "mine")
+    assert [(row.label, row.reference) for row in rows] == [
+        ("0-random", None),
+        ("0-gp", "0-random"),
+        ("1-random", None),
+        ("1-gp", "1-random"),
+    ]
+    assert [row.differences.get("all") and row.differences["all"].mean for row in rows] == [None, 1.0, None, 1.0]

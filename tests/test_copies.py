@@ -9,7 +9,15 @@ import torch
 from graphs import random_dataset, toy
 
 from archioptrx.core.errors import InputError
-from archioptrx.data.copies import KnownGraphs, known_events, repeated_events, repetition, shared_events
+from archioptrx.data.copies import (
+    GraphMoments,
+    KnownGraphs,
+    MomentIndex,
+    known_events,
+    repeated_events,
+    repetition,
+    shared_events,
+)
 from archioptrx.data.dataset import Dataset, Metadata, cut_sectors, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.sources import load_dataset
@@ -65,6 +73,24 @@ def test_no_other_event_is_taken_for_a_copy():
     known, others = events("toy", number=300), events("toy", seed=1, number=300)
     known_graphs = KnownGraphs(known.graphs)
     assert not any(known_graphs.holds(graph) for graph in others.graphs)
+
+
+def test_few_graphs_of_equal_counts_are_compared_and_none_is_missed():
+    """Near figures are candidates, wherever they lie in the grid; others of one detector seldom are."""
+    draws = np.random.default_rng(0)
+    index, count = MomentIndex(), 2000
+    moments = draws.lognormal(0, 0.05, (count, 18)) * draws.lognormal(3, 2, 18)
+    moments[: count // 2, [0, 1, 2, 6, 7, 8, 12, 13, 14]] = 0.0  # of a plane
+    figures = [GraphMoments((10, 20, 5), row) for row in moments]
+    for number, of_graph in enumerate(figures):
+        index.add(str(number), of_graph)
+    for number, of_graph in enumerate(figures):
+        shifted = GraphMoments(of_graph.counts, of_graph.moments * (1 + draws.uniform(-9e-5, 9e-5, 18)))
+        assert of_graph.near(shifted) and index.holds(shifted)
+        assert str(number) in [name for name, _ in index.candidates(shifted)]
+        assert not index.holds(shifted, but=str(number))
+    compared = sum(len(list(index.candidates(of_graph))) for of_graph in figures)
+    assert compared < 5 * count
 
 
 def test_a_truth_that_differs_is_another_event():

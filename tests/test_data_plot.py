@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
+from archioptrx.core.own_files import check_replaceable
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import subgraph
 from archioptrx.data.plot import MOST_EDGES, count_events, data_figure, eta_sectors, plot, some, whole_event
@@ -128,6 +129,7 @@ def test_each_kind_of_file_is_written(kind: str, tmp_path, capsys) -> None:
     assert json.loads(captured.out)["graphs"] == 2
     assert captured.err.splitlines() == [f"drawn to {path}"]
     assert path.read_bytes().startswith(SIGNATURES[kind])
+    check_replaceable(path)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from archioptrx.sampling.fixed_architecture import FixedSpace
 from archioptrx.sampling.samplers import enumerate_space, make_sampler, replay
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.search_space import SearchSpace
-from archioptrx.search.space import TRAINING_FIELDS
+from archioptrx.search.walk_space import TRAINING_FIELDS
 
 INTERACTION = Architecture.load("interaction")
 

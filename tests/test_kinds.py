@@ -46,3 +46,23 @@ def test_the_choice_of_events_and_the_place_of_rules_make_no_other_kind() -> Non
         assert other_kind(Metadata("colliderml", options=first), Metadata("colliderml", options=second)) == ""
     rules = [Metadata("acorn", options={"acorn_config": path}) for path in ("a.yaml", "b.yaml")]
     assert other_kind(*rules) == ""
+
+
+def test_events_of_acts_and_simulated_ones_have_the_same_graphs():
+    """`fatras` has `acts` read its events: what only one of them says of its events is no difference of graphs."""
+    simulated = Metadata("fatras", options={"slope_max": 0.001, "z0_max": 200.0, "particles": 25, "pileup": 0})
+    files = Metadata("acts", options={"slope_max": 0.001, "z0_max": 200.0})
+    assert other_kind(simulated, files) == other_kind(files, simulated) == ""
+    assert other_kind(simulated, replace(files, source="trackml")) == "source trackml (training: fatras)"
+    assert other_kind(made_with(simulated), made_with(files)) == ""
+    narrow = replace(files, sectors=2, options={"slope_max": 0.001, "z0_max": 250.0, "eta_max": 2.5})
+    assert other_kind(simulated, narrow) == (
+        "φ sectors 2 (training: 1), eta_max 2.5 (training: none), z0_max 250 (training: 200)"
+    )
+    crowded = replace(simulated, options={**simulated.options, "pileup": 20})
+    assert other_kind(simulated, crowded) == "pileup 20 (training: 0)"
+
+
+def made_with(inner):
+    """Metadata of a learned graph of some data."""
+    return replace(inner, source="learned", options={"of": inner.to_dict()})

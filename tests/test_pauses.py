@@ -22,9 +22,9 @@ from archioptrx.sampling.samplers import SAMPLERS, sampler
 from archioptrx.search.pauses import MOST, Pauses
 from archioptrx.search.repetition import Repetition
 from archioptrx.search.retention import Retention
-from archioptrx.search.run import load_events
+from archioptrx.search.run import check_events, load_events, rules_of, trials_of
 from archioptrx.search.schedule import Asha
-from archioptrx.search.setup import Specs
+from archioptrx.search.setup import Specs, prepare
 from archioptrx.training.trial import messages
 
 TIMES = ("seconds", "train_seconds", "memory", "gpu_memory", "log", "state", "weights")
@@ -229,6 +229,23 @@ def test_a_state_that_is_gone_lets_another_trial_go_on(tmp_path: Path) -> None:
     rows = {row["proposal"]: row for row in RunFolder(tmp_path / "run").ended()}
     assert stuck and all(rows[number]["epochs"] == epochs for number, epochs in stuck.items())
     assert any(row["status"] == "finished" for row in rows.values())
+
+
+def test_a_state_is_read_once_and_goes_to_the_trial_that_it_was_read_for(tmp_path: Path) -> None:
+    """What is decided by a state goes on with that very state, also where its file is lost in between."""
+    run, experiment = tmp_path / "run", small(**PAUSING)
+    with pytest.raises(Crash):
+        searched(run, experiment, crashing(6))
+    setup, events = prepare(experiment, run), load_events(experiment)
+    rules = rules_of(setup, events, Specs(experiment, "cpu"), check_events(setup, events), None)
+    with RunFolder(run).locked() as folder:
+        rules = replace(rules, trials=len(folder.last_rows()))  # no new trial begins: paused ones go on
+        trials = trials_of(setup, folder, rules, setup.sampler, quiet())
+        assert not trials.done
+        for file in (run / "paused").iterdir():
+            file.unlink()
+        job = trials.next()
+    assert job is not None and job.spec.state is not None
 
 
 @pytest.mark.parametrize("damage", ["cut", "swapped"])

@@ -157,6 +157,56 @@ def test_a_submission_for_acts_names_measurements(tmp_path, capsys):
         assert list(edges.columns) == ["inner_measurement_id", "outer_measurement_id", "score"]
 
 
+def test_proto_tracks_name_measurements_whatever_their_order(tmp_path, capsys):
+    """The ids of the file don't count on in its order, and there is no truth; packed files are unpacked."""
+    folder, name = tmp_path / "events", "event000000007"
+    shuffled = {"measurements": lambda table: table.sample(frac=1, random_state=1)}
+    write_acts(event(name, seed=7), folder, **shuffled)
+    trained = model(tmp_path / "m", {"source": "acts", "path": str(folder)})
+    for part in ("measurement-simhit-map", "hits", "particles_simulated"):
+        (folder / f"{name}-{part}.csv").unlink()
+    plain = (folder / f"{name}-measurements.csv").read_bytes()
+    (folder / f"{name}-measurements.csv").unlink()
+    (folder / f"{name}-measurements.csv.gz").write_bytes(gzip.compress(plain))
+    arguments = [str(tmp_path / "m"), "--data", str(folder), "--format", "acts", "--output", str(tmp_path / "out")]
+    assert predict.main(arguments) == 0
+    assert capsys.readouterr().out.endswith(f"fit the tracks (pyacts): python {tmp_path / 'out' / 'fit.py'}\n")
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        f"{name}-measurements.csv",
+        f"{name}-prototracks.csv",
+        "fit.py",
+    ]
+    assert (tmp_path / "out" / f"{name}-measurements.csv").read_bytes() == plain
+    table = pd.read_csv(tmp_path / "out" / f"{name}-prototracks.csv")
+    measurements = pd.read_csv(tmp_path / "out" / f"{name}-measurements.csv", encoding="latin-1")
+    assert not measurements.measurement_id.is_monotonic_increasing
+    of_each = measurements.set_index("measurement_id").loc[table.measurementId]
+    np.testing.assert_allclose(table[[*"xyz"]], of_each[["global_x", "global_y", "global_z"]], rtol=1e-8)
+    (graph,) = load_dataset({"source": "acts", "path": str(folder), "noise": "keep"}).graphs
+    labels = answers(trained, graph)[1]
+    found = parts(labels[labels >= 0], graph.hit_id.numpy()[labels >= 0])
+    assert parts(table.trackId.to_numpy(), table.measurementId.to_numpy()) == found != set()
+    distance = np.linalg.norm(table[[*"xyz"]], axis=1)
+    assert (np.diff(distance)[np.diff(table.trackId) == 0] > 0).all()
+
+
+def test_proto_tracks_need_measurements_and_tracks(trackml, tmp_path, capsys):
+    model(tmp_path / "m", trackml)
+    arguments = ["--data", trackml["path"], "--format", "acts", "--output", str(tmp_path / "out")]
+    assert predict.main([str(tmp_path / "m"), *arguments]) == 2
+    assert capsys.readouterr().err == (
+        "--format: acts needs measurement ids, and the hits of trackml have none; "
+        "allowed: --data PATH of CSV files of Acts, as data fatras --csv writes them\n"
+    )
+    write_acts(event(), tmp_path / "acts")
+    acts = {"source": "acts", "path": str(tmp_path / "acts")}
+    model(tmp_path / "n", acts, "event", name="track_count")
+    arguments = ["--data", acts["path"], "--format", "acts", "--output", str(tmp_path / "out")]
+    assert predict.main([str(tmp_path / "n"), *arguments]) == 2
+    fault = "--format: acts needs tracks, and this model makes none; allowed: without --format"
+    assert capsys.readouterr().err.splitlines()[-1] == fault and not (tmp_path / "out").exists()
+
+
 def test_events_without_truth(trackml, tmp_path, capsys):
     model(tmp_path / "m", {**trackml, "noise": "drop", "signal_pt": 1.0})
     for part in ("truth", "particles"):

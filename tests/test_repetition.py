@@ -10,10 +10,12 @@ import torch
 from small_search import lines, searched, small, write_odd
 
 from archioptrx.commands.train import main as train
+from archioptrx.commands.train import parser
 from archioptrx.core.files import write_atomically
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import Work
 from archioptrx.search.local_backend import run_locally
+from archioptrx.search.single import SingleTraining, choose
 from archioptrx.training.trial import TrialData, weights_digest
 
 ASHA: dict[str, Any] = {
@@ -143,6 +145,23 @@ def test_other_epochs_or_another_seed_are_no_repetition(
         code, printed = again(pruned, number, tmp_path / str(place), capsys, *more)
         assert code == 0 and "repeats" not in printed and "differs" not in printed
         assert len(lines(tmp_path / str(place) / "epochs.jsonl")) == epochs
+
+
+def test_the_key_of_an_option_acts_as_the_option(pruned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--set seed`, `--set track` do what `--seed` and `--track` do; both together are refused."""
+
+    def chosen(*arguments: str) -> SingleTraining:
+        return choose(parser().parse_args(arguments))
+
+    for of in ("interaction", f"{pruned}/0"):
+        assert chosen(of, "--set", "seed=7").seed == chosen(of, "--seed", "7").seed == 7
+        assert chosen(of, "--set", "track=tensorboard").track == chosen(of, "--track", "tensorboard").track
+        assert chosen(of).track == ()
+    assert train(["interaction", "--seed", "1", "--set", "seed=2", "--epochs", "2", "--set", "training.epochs=3"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "--set seed: --seed gives it too; allowed: one of the two",
+        "--set training.epochs: --epochs gives it too; allowed: one of the two",
+    ]
 
 
 def test_a_trial_that_failed_fails_again(

@@ -1,6 +1,9 @@
 """Displays and curves of the best model: what they show is what `evaluate` says and what the model answers."""
 
+import base64
+import gzip
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -58,6 +61,30 @@ def test_numbers_are_those_of_evaluate(run, held, answers, capsys):
     )
     shown = best_model.metric_facts(held)
     assert shown["AUC"] == f"{evaluation['auc']:.5f}" and shown["purity at cut 0.5"] == f"{evaluation['purity']:.5f}"
+
+
+def test_rates_of_tracks_are_those_of_evaluate(run, held, capsys):
+    """Of the usual metrics, and by the definition of the objective; the ceiling is beside them."""
+    told = told_by_evaluate(run, capsys)
+    for metrics, label in (((), "Technical efficiency"), (("auc", "acts_fake_rate"), "As acts:double (particles: pT")):
+        [part] = best_model.track_parts(held, metrics)
+        assert part.title == "Tracks" and part.description.startswith(label)
+        assert list(part.figures) == ["Efficiency of tracks", "Fake rate of tracks", "Duplicate rate of tracks"]
+    usual = figure_in(best_model.track_parts(held, ())[0].figures["Fake rate of tracks"])
+    views = {view["label"]: view["data"] for view in usual["views"]}
+    rows = told["tracks"]["of_tracks"]["eta"]
+    assert views["|η|"][0]["y"] == [row["fake_rate"] for row in rows]
+    assert list(views) == ["pT", "|η|", "φ", "z"]
+    assert [trace["name"] for trace in usual["data"]] == ["model", "ceiling"]
+    assert sum(row["tracks"] for row in rows) == told["tracks"]["tracks"]
+    mean = np.average([row["fake_rate"] for row in rows], weights=[row["tracks"] for row in rows])
+    assert mean == pytest.approx(told["tracks"]["track_fake_rate"])
+
+
+def figure_in(markup):
+    """Figure of an element of the page."""
+    kind, content = re.search(r'<script type="application/(json|gzip)"[^>]*>(.*)</script>', str(markup), re.S).groups()
+    return json.loads(content if kind == "json" else gzip.decompress(base64.b64decode(content)))
 
 
 def test_last_pass_is_the_answer_of_the_model_and_there_is_one_pass_more_than_iterations(held, answers):

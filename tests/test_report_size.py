@@ -8,6 +8,7 @@ import pytest
 from browser import Browser, expect, opened, pushes_sideways
 from large_run import large_run
 
+from archioptrx.core.own_files import check_page
 from archioptrx.report.run_report import write_report
 from archioptrx.runs.run_folder import RunFolder
 
@@ -17,6 +18,7 @@ ROWS = "#leaderboard-table tbody tr"
 def test_a_few_trials_at_a_time_are_shown(browser: Browser, tmp_path: Path) -> None:
     run = RunFolder(large_run(tmp_path / "run", 60))
     write_report(run, tmp_path / "page.html")
+    check_page(tmp_path / "page.html")
     ids = [row["id"] for row in run.rows()]
     with opened(browser, tmp_path / "page.html") as page:
         shown = page.locator("#leaderboard-shown")

@@ -176,6 +176,29 @@ def test_a_trial_costs_the_same_after_many_others(tmp_path: Path, keep: Keep) ->
     assert costs[199] <= costs[10] + 2 and costs[10] > 0  # a temporary name may be taken
 
 
+def test_a_paused_trial_that_fails_leaves_the_weights_of_others(tmp_path: Path) -> None:
+    """It was the best, and others would have been removed for it."""
+    (tmp_path / "experiment.yaml").touch()
+    folder = RunFolder(tmp_path)
+    retention = Retention(folder, Keep(1))
+    first = {"proposal": 0, "score": 0.9, "status": "pruned"}
+    for row, pauses in (
+        (first, True),
+        ({"proposal": 1, "score": 0.8, "status": "pruned"}, True),
+        ({"proposal": 2, "score": 0.7, "status": "finished"}, False),
+        ({"proposal": 3, "score": 0.6, "status": "finished"}, False),
+    ):
+        retention.store(row, b"weights", pauses=pauses)
+        retention.displaced(row)
+    assert folder.kept() == [0, 1, 2]
+    failed = {**first, "score": None, "status": "failed"}
+    retention.store(failed, None, first)
+    retention.displaced(failed)
+    assert folder.kept() == [1, 2]
+    retention.settle()
+    assert folder.kept() == [1]
+
+
 def test_a_kept_trial_is_a_model(whole: Path) -> None:
     number = RunFolder(whole).rows()[0]["proposal"]
     row = RunFolder(whole).rows()[0]

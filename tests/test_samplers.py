@@ -268,3 +268,12 @@ def test_unknown_names_and_options_are_told():
         make_sampler("rnadom", words)
     with pytest.raises(InputError, match=r"sampler\.size: sampler random has no such option; nothing is allowed here"):
         make_sampler("random", words, size=3)
+
+
+@pytest.mark.parametrize("key", ["name", "seed", "dedup", "screen"])
+def test_an_option_of_a_sampler_has_no_name_that_all_samplers_use(key):
+    class Own:
+        OPTIONS = ("salt", key)
+
+    with pytest.raises(InputError, match=rf"^sampler own: has an option {key}; allowed: names other than name, space"):
+        register("own")(Own)

@@ -14,17 +14,19 @@ import pytest
 import yaml
 from small_search import SMALL, Crash, crashing, lines, proposed, quiet, results, searched, small, write_odd, write_only
 
+from archioptrx.core.config import bundled
 from archioptrx.core.errors import InputError
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.final_report import final_json, final_text
 from archioptrx.search.jobs import TrialJob, Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.loop import Trials
-from archioptrx.search.retrain import SeedSpread, choose_winner
+from archioptrx.search.retrain import choose_winner
 from archioptrx.search.rules import trial_seed
 from archioptrx.search.run import check_events, load_events, new_run, rules_of
 from archioptrx.search.schedule import Fifo, StoppingAsha
 from archioptrx.search.setup import Specs, prepare
+from archioptrx.search.winner import SeedSpread
 from archioptrx.tasks import make_task
 from archioptrx.training.settings import Training
 from archioptrx.training.trial import TrialData, messages
@@ -115,6 +117,26 @@ def test_references_are_the_first_trials(tmp_path: Path) -> None:
     rows = lines(tmp_path / "run" / "trials.jsonl")
     assert [row["reference"] for row in rows] == [*references, None]
     assert len({row["fingerprint"] for row in rows}) == 3
+
+
+def test_a_run_keeps_its_references(tmp_path, monkeypatch):
+    """It goes on when their files have moved; one whose list of references was changed is refused."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(bundled("experiments/architectures", "interaction").read_text())
+    monkeypatch.chdir(tmp_path)
+    experiment = small(references=["mine.yaml", "message_passing"])
+    first = prepare(experiment)
+    place = new_run(tmp_path / "run", first, load_events(experiment))
+    file.unlink()
+    again = prepare(place.experiment(), place.path)
+    assert [reference.name for reference in again.references] == ["mine", "message_passing"]
+    assert again.references == first.references and again.identity == first.identity
+    document = (tmp_path / "run" / "experiment.yaml").read_text()
+    (tmp_path / "run" / "experiment.yaml").write_text(document.replace("message_passing", "attention"))
+    with pytest.raises(
+        InputError, match=r"experiment\.yaml: references: was changed since the search began; allowed: "
+    ):
+        prepare(RunFolder(place.path).experiment(), place.path)
 
 
 def test_failed_trials_are_recorded_and_the_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,23 @@ def test_another_sampler_has_none_of_the_files_options(tmp_path: Path) -> None:
         (("--set", "training.epoch=3"), "--set training.epoch: is unknown; allowed: batch_size"),
         (("--set", "training.epochs=0"), "--set training.epochs: is 0; allowed: 1 or more"),
         (("--set", "epochs"), "--set epochs: is no assignment; allowed: key.sub=value"),
+        (
+            ("--epochs", "3", "--set", "training.epochs=4"),
+            "--set training.epochs: --epochs gives it too; allowed: one of",
+        ),
+        (
+            ("--sampler", "gp", "--set", "sampler.name=random"),
+            "--set sampler.name: --sampler gives it too; allowed: one",
+        ),
+        (
+            ("--sampler", "gp", "--set", "sampler={name: random}"),
+            "--set sampler: would replace what --sampler gives; allowed: one of the two, or --set sampler.KEY=VALUE",
+        ),
+        (
+            ("--trials", "3", "--set", "budget={time: 4h}"),
+            "--set budget: would replace what --trials gives; allowed: one of the two, or --set budget.KEY=VALUE",
+        ),
+        (("--set", "seed=1", "--set", "seed=2"), "--set seed: is given twice; allowed: once"),
         (("--set", "references=[atention]"), "atention: no such architecture"),
         (("--data", "/nowhere"), "/nowhere: "),
         (("--backend", "local", "--address", "auto"), "--address: is for --backend ray only"),

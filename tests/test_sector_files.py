@@ -12,7 +12,7 @@ from test_sources import arrays
 
 from archioptrx.commands import predict
 from archioptrx.core.errors import InputError
-from archioptrx.data.dataset import Dataset
+from archioptrx.data.dataset import Dataset, summary
 from archioptrx.data.sources import load_dataset
 from archioptrx.tasks import make_task
 from archioptrx.tasks.tracks.scores import track_scores
@@ -59,6 +59,9 @@ def test_sectors_are_one_event_and_shared_hits_count_once(hit_ids, tmp_path):
     first = dataset.graphs[:SECTORS]
     scores = track_scores(task, [task.perfect(graph) for graph in first], first)
     assert scores["particles"] == TRACKS
+    facts = summary(dataset)
+    assert (facts["hits"], facts["edges"], facts["true_fraction"]) == (4 * 4 * TRACKS, 4 * 3 * TRACKS, 1.0)
+    assert facts["graphs"] == 4 * SECTORS
     hits = torch.cat([graph.hit_id for graph in first])
     assert len(hits) > 4 * TRACKS == len(hits.unique())
     assert scores["track_efficiency"] == 1.0

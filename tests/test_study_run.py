@@ -224,6 +224,18 @@ def test_a_search_without_a_winner_does_not_stop_the_others(
     assert [line["search"] for line in lines(tmp_path / "study/searches.jsonl")] == ["good"]
 
 
+def test_searches_of_other_events_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, vary={"split": {"seed": [0, 1]}, "seed": [0, 1]}, budget={"trials": 1})
+    assert search([str(path), "--backend", "local", "--output", str(tmp_path / "study")]) == 0
+    printed = capsys.readouterr()
+    assert "warning: vary: split.seed: scores of different events aren't compared with each other" in printed.err
+    assert "scores of other data or another split, not compared with each other: 0, 1" in printed.out
+    assert "differs from" not in printed.out
+    assert inspect.main([str(tmp_path / "study"), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["comparison"]
+    assert [row["differences"] for row in rows] == [{}, {}] and [row["reference"] for row in rows] == [None, None]
+
+
 def test_data_are_read_once() -> None:
     events = EventsOf()
     assert events(small(seed=1)) is events(small(seed=2, sampler__name="gp"))

@@ -13,6 +13,7 @@ from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.tasks import make_task
 from archioptrx.tasks.edge_classification import EdgeClassification
+from archioptrx.tasks.options import read_task
 from archioptrx.tasks.task import TaskObjective
 from archioptrx.training.fit import evaluate_model
 
@@ -64,6 +65,20 @@ def test_class_weights():
         assert torch.isclose(loss, bce(logits, graph.y, pos_weight=torch.tensor(value)))
     graph.y[:] = 0
     assert torch.isclose(EdgeClassification("balanced").loss(logits, graph), bce(logits, graph.y))
+
+
+@pytest.mark.parametrize("name", ["edge_classification", "triplet_classification"])
+def test_a_class_weight_of_one_is_none(name: str):
+    """1, 1.0 and none train in the same way: they are one option, with the same numbers bit by bit."""
+    (usual, *others) = [
+        read_task({"name": name, "class_weight": weight}, "task", []) for weight in ("none", 1, 1.0, None)
+    ]
+    assert all(other == usual for other in others)
+    graph = random_graph(1)
+    assert torch.equal(
+        EdgeClassification(1.0).loss(logits_for(graph), graph), make_task().loss(logits_for(graph), graph)
+    )
+    assert EdgeClassification(1).class_weight == EdgeClassification().class_weight
 
 
 def test_the_loss_of_weighted_and_masked_edges_doesn_t_depend_on_batching():

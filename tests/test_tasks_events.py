@@ -16,6 +16,7 @@ from archioptrx.commands.evaluate import as_text
 from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.tasks import make_task
+from archioptrx.tasks.options.meaning import differing_meaning
 from archioptrx.tasks.track_count import track_numbers
 from archioptrx.training.fit import evaluate_model
 
@@ -146,6 +147,19 @@ def test_metrics_of_lists_by_hand():
     assert (nothing["efficiency"], nothing["purity"], nothing["explained"]) == (0.0, None, None)
     with pytest.raises(InputError, match=r"^cut: is 1; allowed: between 0 and 1$"):
         task.metrics([output], [graph], cut=1.0)
+
+
+@pytest.mark.parametrize("delta", [0.01, 0.2, 5.0])
+def test_metrics_match_by_the_tolerance_whatever_the_training_had(delta):
+    generator = torch.Generator().manual_seed(3)
+    graph = event_of(0.0, 0.4, 0.9, 1.3)
+    output = torch.randn(1, 24, generator=generator)
+    output[0, ::3] = 3.0
+    trained, other = (listing(slots=8, tolerance=0.2, delta=value) for value in (delta, 0.7))
+    metrics, expected = trained.metrics([output], [graph]), other.metrics([output], [graph])
+    assert metrics.pop("loss") != expected.pop("loss")
+    assert metrics == expected
+    assert not differing_meaning(trained.options, other.options)
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])

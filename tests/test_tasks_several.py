@@ -2,12 +2,14 @@
 
 import json
 import random
+from dataclasses import dataclass
 
 import pytest
 import torch
 import yaml
 from graphs import toy
 from oracles import ConstantOracle, PerfectOracle
+from registries import restored
 
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.function_graph import FunctionGraph
@@ -19,6 +21,8 @@ from archioptrx.runs.experiment_sections import PROXIES
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.tasks import make_task
+from archioptrx.tasks.options.base import PlainTaskOptions
+from archioptrx.tasks.options.registry import TASKS, read_task, task
 from archioptrx.training.fit import evaluate_model, fit
 from archioptrx.training.proxies import unfit
 from archioptrx.training.settings import Training
@@ -201,3 +205,18 @@ def test_a_task_says_which_targets_it_wants():
 def test_proxies_that_can_t_judge_a_task_are_refused(task, refused):
     task_object = make_task(task)
     assert {name for name in PROXIES if unfit(name, task_object)} == refused
+
+
+def test_a_weight_that_is_an_option_of_the_task_too_is_refused():
+    @dataclass(frozen=True)
+    class NoiseOptions(PlainTaskOptions):
+        name = "noise"
+        weight: float = 1.0
+
+    with restored(TASKS):
+        task(NoiseOptions)(lambda options: None)
+        faults: list[str] = []
+        targets = {"score": "edge_classification", "noise": {"name": "noise", "weight": 2.0}}
+        read_task({"name": "several", "targets": targets}, "task", faults)
+    (fault,) = faults
+    assert fault.startswith("task: targets.noise.weight: is an option of noise too; allowed: none here, or a task with")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from archioptrx.commands import evaluate, train
 from archioptrx.core.errors import InputError
+from archioptrx.core.own_files import check_replaceable
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.fatras import read
 from archioptrx.report.comparison.statistics import DrawnTracks, TrackStatistic
@@ -21,6 +22,7 @@ from archioptrx.tasks.tracks.definitions import DEFINITIONS, Definition
 from archioptrx.tasks.tracks.figures import named_figures
 from archioptrx.tasks.tracks.metrics import EventTracks, FoundTracks, Selection, track_metrics
 from archioptrx.tasks.tracks.named_metrics import ACTS
+from archioptrx.tasks.tracks.own_quantities import Frame
 
 ANY = Selection(min_hits=1, track_hits=1)
 
@@ -221,7 +223,7 @@ def by_acts(tmp_path_factory):
 def test_acts_gives_the_same_figures(by_acts, style):
     tracks, figures = by_acts
     expected, definition = figures[style], Definition.named(f"acts:{style}")
-    ours = named_figures(definition, tracks, definition.limits(Selection(), tracks))
+    ours = named_figures(definition, tracks, definition.limits(Selection(), tracks), Frame())
     assert 20 < expected["nTotalMatchedParticles"] < expected["nTotalParticles"], "some are lost"
     assert expected["nTotalFakeTracks"] > 5
     assert expected["nTotalDuplicateTracks"] > (5 if style == "single" else -1)
@@ -284,11 +286,21 @@ def test_efficiencies_are_drawn(model, capsys, tmp_path):
     files = [tmp_path / "plots" / name for name in ("a.svg", "b.svg", "c.png")]
     for file, extra in zip(files, (options, options, []), strict=True):
         assert evaluate.main([str(model), *extra, "--plot", str(file)]) == 0
+        check_replaceable(file)
         assert capsys.readouterr().err.endswith(f"drawn to {file}\n")
-    assert files[0].read_text().count('<g id="axes_') == 2
+    assert files[0].read_text().count('<g id="axes_') == 3 * 4, "three rates against four quantities"
     assert files[2].stat().st_size > 5_000
-    rows = scores_of(capsys, model, *options)["figures"]["pt"]
-    assert all(row["low"] <= row["efficiency"] <= row["high"] for row in rows)
+    scores = scores_of(capsys, model, *options)
+    figures, usual = scores["figures"], scores["tracks"]
+    for bins in (figures, figures["ceiling"], usual, scores["ceiling"]):
+        known = [row for row in bins["pt"] + bins["z"] if row["efficiency"] is not None]
+        assert all(row["low"] <= row["efficiency"] <= row["high"] for row in known) and len(known) > 5
+        rows = [row for name in ("pt", "eta", "phi", "z") for row in bins["of_tracks"][name]]
+        for rate in ("fake", "duplicate"):
+            assert all(row[f"{rate}_low"] <= row[f"{rate}_rate"] <= row[f"{rate}_high"] for row in rows)
+    for quantity in ("pt", "eta", "phi", "z"):
+        assert sum(row["particles"] for row in figures[quantity]) == figures["counts"]["efficiency"][1]
+        assert sum(row["tracks"] for row in usual["of_tracks"][quantity]) == usual["tracks"]
     assert evaluate.main([str(model), "--plot", "a.txt"]) == 2
     assert capsys.readouterr().err.startswith("--plot a.txt: ends in .txt; allowed: png, svg, pdf")
 

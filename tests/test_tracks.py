@@ -1,5 +1,6 @@
 """Tracks from scores: by hand, against brute force, and what holds of any graph."""
 
+import inspect
 import itertools
 
 import numpy as np
@@ -9,10 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from registries import restored
 
+from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.edge_classification import make
 from archioptrx.tasks.options import EdgeOptions
-from archioptrx.tasks.options.tracks import TRACK_FINDERS, TRIPLET_FINDERS, TrackOptions, track_finder, triplet_finder
+from archioptrx.tasks.options.tracks import (
+    RESERVED,
+    TRACK_FINDERS,
+    TRIPLET_FINDERS,
+    TrackOptions,
+    track_finder,
+    triplet_finder,
+)
 from archioptrx.tasks.tracks.finders import find_tracks_by_triplets
 from archioptrx.tasks.tracks.finding import chains, components, junction_removal, numbered, walk_through
 from archioptrx.tasks.tracks.ordered_scores import ordered_probabilities
@@ -43,6 +52,19 @@ def test_a_finder_of_a_user_has_triplets_where_it_has_a_form_for_them():
             return np.where(np.isin(np.arange(hits), edge_index[:, triplet_index[1]]), 0, -1)
 
         assert find_tracks_by_triplets(triplets, scores, doublets, 4, options).tolist() == [-1, 0, 0, -1]
+
+
+@pytest.mark.parametrize("key", ["complete", "chi2_max", "resolution", "min_hits", "method", "scores", "hits"])
+def test_an_option_of_a_finder_has_no_name_that_all_finders_use(key):
+    with pytest.raises(
+        InputError, match=rf"^track finder ends: has an option {key}; allowed: names other than method, "
+    ):
+        track_finder("ends", **{key: 1.0})
+
+
+def test_every_key_of_all_finders_is_reserved():
+    keys = {*TrackOptions().content(), *inspect.signature(components).parameters}
+    assert keys - {"cut", "follow"} <= {*RESERVED}
 
 
 def test_components_join_what_accepted_edges_connect():

@@ -17,7 +17,7 @@ import yaml
 from graphs import toy
 from small_search import SMALL, lines
 
-from archioptrx.commands import compare, data, export, inspect, predict, search, train
+from archioptrx.commands import compare, data, evaluate, export, inspect, predict, search, train
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.files import Journal, check_writable, new_folder, writing
@@ -65,6 +65,27 @@ def test_a_file_where_a_folder_is_needed(run, capsys, name):
     assert main(arguments) == 2
     error = capsys.readouterr().err.splitlines()
     assert "file" in error[-1] and not [text for text in error if "epoch 1" in text or "Traceback" in text], error
+
+
+DERIVED = {
+    "html": (inspect.main, "run --html own.html", "own.html"),
+    "comparison": (compare.main, "run --html own.html", "own.html"),
+    "drawing": (inspect.main, "interaction --draw .", "interaction.svg"),
+    "png": (inspect.main, "interaction --draw .", "interaction.png"),
+    "data": (data.main, "toy --num-samples 2 --plot own.png", "own.png"),
+    "efficiency": (evaluate.main, "run --plot own.png", "own.png"),
+}
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_a_file_that_is_no_page_or_picture_of_our_own_is_not_replaced(run, capsys, name):
+    main, line, file = DERIVED[name]
+    foreign = b"<html>my notes on archioptrx</html>\n" * 200
+    Path(file).write_bytes(foreign)
+    assert main(line.split()) == 2
+    complaint = capsys.readouterr().err.splitlines()[-1]
+    assert complaint == f"{file}: exists already, and archioptrx didn't write it; allowed: another name"
+    assert Path(file).read_bytes() == foreign
 
 
 IN_NAMESPACE = """
@@ -257,6 +278,18 @@ def other_scales(best):
     (best / "metadata.json").write_text(json.dumps(facts))
 
 
+def other_numbers(best):
+    metrics = json.loads((best / "metrics.json").read_text())
+    metrics["test"]["auc"]["mean"] = 0.99999
+    (best / "metrics.json").write_text(json.dumps(metrics))
+
+
+def fewer_numbers(best):
+    metrics = json.loads((best / "metrics.json").read_text())
+    del metrics["validation"]
+    (best / "metrics.json").write_text(json.dumps(metrics))
+
+
 DAMAGES = {
     "other weights": (changed_weights, "is damaged: its weights are others than those of the training"),
     "no weights": (lambda best: (best / "weights.pt").write_bytes(b"x"), "is damaged: run/best/weights.pt: holds no "),
@@ -271,6 +304,8 @@ DAMAGES = {
     ),
     "another task": (other_task, "is damaged: its metadata.json names another task, split or data than the search"),
     "other scales": (other_scales, "is damaged: its metadata.json describes other data than those of the search"),
+    "other numbers": (other_numbers, "its metrics.json has another test.auc.mean than the journals; it is made again"),
+    "fewer numbers": (fewer_numbers, "its metrics.json has another validation than the journals; it is made again"),
     "no JSON": (lambda best: (best / "metrics.json").write_text("{"), "is damaged: run/best/metrics.json: is not JSON"),
 }
 

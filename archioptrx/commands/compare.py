@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from archioptrx.commands.cli import command, new_parser
-from archioptrx.commands.track_options import add_track_options, track_limits
+from archioptrx.commands.track_options import add_cut_options, add_track_options, track_limits
 from archioptrx.core.files import plain
+from archioptrx.core.own_files import check_page
 from archioptrx.report.comparison.compare import compare_models
 from archioptrx.report.comparison.result import SEEDS
 from archioptrx.report.comparison.text import comparison_text
-
-if TYPE_CHECKING:
-    pass
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,13 +30,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="events to compare on (default: the first model's test events); of architectures alone: to train on, too",
     )
-    new.add_argument("--cut", type=float, metavar="F", help="probability that accepts (default: 0.5)")
-    new.add_argument(
-        "--efficiency",
-        type=float,
-        metavar="F",
-        help="instead: each model's own cut that has this efficiency on its validation events",
-    )
+    add_cut_options(new, "each model's own cut")
     new.add_argument("--epochs", type=int, metavar="N", help="of architectures (default: as the first model)")
     new.add_argument(
         "--seed", type=int, metavar="N", help="of their training (default: as the first model), and of the bootstrap"
@@ -64,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Compare and print."""
     limits = track_limits(args)
+    if args.html:
+        check_page(args.html)
     comparison = compare_models(
         args.models,
         data=args.data,

@@ -130,6 +130,7 @@ def ceiling_of(dataset: Dataset) -> dict[str, Any]:
     from archioptrx.tasks.edge_classification import EdgeClassification
     from archioptrx.tasks.task import no_particles
     from archioptrx.tasks.tracks.ceiling import ceiling
+    from archioptrx.tasks.tracks.own_quantities import Frame
     from archioptrx.tasks.tracks.scores import signal_selection
 
     chosen: dict[str, list[int]] = {}
@@ -143,7 +144,8 @@ def ceiling_of(dataset: Dataset) -> dict[str, Any]:
     task = EdgeClassification()
     if not graphs or graphs[0].get("pid") is None or no_particles(graphs) or task.truth_fault(graphs):
         return {}
-    numbers = ceiling(task, graphs, signal_selection(graphs, dataset.metadata.options))
+    metadata = dataset.metadata
+    numbers = ceiling(task, graphs, signal_selection(graphs, metadata.options), frame=Frame.of(metadata))
     return {"matching": "double", "events": len(chosen), **numbers} if numbers else {}
 
 

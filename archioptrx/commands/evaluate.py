@@ -5,20 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.commands.cli import command, new_parser
-from archioptrx.commands.track_options import add_track_options, track_limits
+from archioptrx.commands.track_options import add_cut_options, add_track_options, track_limits
 from archioptrx.core.errors import InputError
 from archioptrx.data.plot import check_picture
 from archioptrx.tasks.metrics import OF_OTHERS
+from archioptrx.tasks.options.judging import cut_faults, fraction_faults
 
 if TYPE_CHECKING:
+    from archioptrx.data.dataset import Metadata
     from archioptrx.data.hitgraph import HitGraph
+    from archioptrx.models.model_folder import TrainedModel
 
 BIN_COLUMNS = ("edges", "triplets", "auc", "efficiency", "purity")
 RATES = ("efficiency", "efficiency_physics", "fake_rate", "duplicate_rate", "completeness")
@@ -31,49 +34,59 @@ def parser() -> argparse.ArgumentParser:
     new = new_parser("evaluate", "Score a trained model on any data.")
     new.add_argument("model", metavar="MODEL", help="folder that `train` wrote, a run (its best) or RUN/ID")
     new.add_argument("--data", metavar="PATH", help="events to score, all of them (default: the model's test events)")
-    new.add_argument("--cut", type=float, metavar="F", help="probability that accepts (default: 0.5)")
-    new.add_argument(
-        "--efficiency", type=float, metavar="F", help="instead: the cut that has this efficiency on validation events"
-    )
+    add_cut_options(new, "the cut")
     add_track_options(new)
-    new.add_argument("--plot", type=Path, metavar="FILE", help="draw the efficiency of tracks: .png, .svg or .pdf")
+    new.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw efficiency, fakes and duplicates of tracks: .png, .svg or .pdf"
+    )
     new.add_argument("--tracks", metavar="YAML", help="tracks: other rules of finding them, '{chi2_max: 5}'")
+    new.add_argument(
+        "--fit", action="store_true", help="fit the tracks by Acts' Kalman filter: pulls and resolutions (extra acts)"
+    )
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
 
 def run(args: argparse.Namespace) -> int:
     """Load the model and the events, and print the scores."""
-    options = (("--cut", args.cut), ("--efficiency", args.efficiency))
-    shares = [(name, value) for name, value in options if value is not None]
-    faults = [f"{name}: is {value:g}; allowed: between 0 and 1" for name, value in shares if not 0 < value < 1]
-    if args.cut is not None and args.efficiency is not None:
-        faults.append("--cut and --efficiency: both set the cut; allowed: one of them")
-    if args.fraction is not None and args.matching is None:
-        faults.append("--fraction: has no meaning alone; allowed: with --matching acts or acorn")
-    limits = track_limits(args, faults)
+    limits = track_limits(
+        args, [*cut_faults(args.cut, args.efficiency), *fraction_faults(args.fraction, args.matching)]
+    )
     if args.plot is not None:
         check_picture(args.plot)
     # torch is imported from here on.
     from archioptrx.core.files import plain
+    from archioptrx.data.simulation.fatras import pyacts_version
     from archioptrx.models.events import events_for
     from archioptrx.models.model_folder import load_model
     from archioptrx.models.track_finding import with_tracks
     from archioptrx.models.working_point import chosen_cut
     from archioptrx.tasks.tracks.definitions import Definition
+    from archioptrx.tasks.tracks.own_quantities import Frame
     from archioptrx.tasks.tracks.scores import signal_selection
     from archioptrx.training.fit import evaluate_model
 
     definition = None if args.matching is None else Definition.named(args.matching, args.fraction)
+    if args.fit:
+        pyacts_version("--fit")
     model = load_model(args.model)
     with_tracks(model.task, args.tracks)
     graphs, whole, metadata = events_for(model, args.data)
     signal = signal_selection(graphs, metadata.options)
     cut = chosen_cut(model, args.cut, args.efficiency)
-    further = partial(_tracks, task=model.task, signal=signal, limits=limits, whole=whole, definition=definition)
+    judging: dict[str, Any] = {
+        "signal": signal,
+        "limits": limits,
+        "definition": definition,
+        "frame": Frame.of(metadata),
+        "fit": _fit_of(args, model, metadata, graphs) if args.fit else None,
+    }
+    further = partial(_tracks, task=model.task, whole=whole, **judging)
     scores = evaluate_model(model.model, model.task, graphs, cut=cut, further=further)
     if definition is not None and not isinstance(scores.get("figures"), Mapping):
         raise InputError(f"--matching: {args.model} makes no tracks of these events, or they have no particles")
+    if args.fit and "fit" not in scores:
+        raise InputError(f"--fit: {args.model} makes no tracks of these events, or they have no particles")
     if args.plot is not None:
         _plot(scores, args)
     if args.json:
@@ -83,19 +96,37 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _fit_of(
+    args: argparse.Namespace, model: TrainedModel, metadata: Metadata, graphs: Sequence[HitGraph]
+) -> Callable[..., dict[str, Any]]:
+    """Function that fits tracks of the events by Acts. The events are read here: their faults come first.
+
+    It gets the tracks of each event, the definition, the signal and the limits.
+    """
+    from archioptrx.report.comparison.acts_fits import chosen_matching, fit_scores
+    from archioptrx.report.comparison.acts_tracks import acts_events, field_of
+
+    events = acts_events(model, args.data, metadata, graphs)
+    field, name = field_of(model, args.data, metadata), Path(args.model).resolve().name
+
+    def fit(found: Mapping[str, Any], definition: Any, signal: Any, limits: dict[str, float]) -> dict[str, Any]:
+        return fit_scores(name, events, found, field, chosen_matching(definition, signal, limits, events))
+
+    return fit
+
+
 def _plot(scores: Mapping[str, Any], args: argparse.Namespace) -> None:
-    """Draw the efficiency in bins, by the chosen definition with the ceiling beside it, or the technical one."""
-    from archioptrx.report.track_plot import plot_efficiencies
+    """Draw the rates in bins, by the chosen definition or the usual metrics, with the ceiling beside them."""
+    from archioptrx.report.track_plot import USUAL, plot_rates
+    from archioptrx.tasks.tracks.rates import drawn_rates
 
     tracks = scores.get("tracks")
-    if not isinstance(tracks, Mapping) or not {"pt", "eta"} & set(tracks):
+    shown = tracks if (figures := scores.get("figures")) is None else figures
+    if not isinstance(shown, Mapping) or not drawn_rates([shown]):
         raise InputError(f"--plot: {args.model} makes no tracks of these events, or their particles have no pT and η")
-    figures, name = scores.get("figures"), Path(args.model).name
-    if figures is None:
-        plot_efficiencies(args.plot, {name: tracks}, "technical efficiency, double majority")
-    else:
-        title = f"{figures['matching']}: {figures['limits_text']}"
-        plot_efficiencies(args.plot, {name: figures, "ceiling": figures["ceiling"]}, title)
+    ceiling = scores.get("ceiling", {}) if figures is None else figures["ceiling"]
+    title = USUAL if figures is None else f"{figures['matching']}: {figures['limits_text']}"
+    plot_rates(args.plot, {Path(args.model).name: shown, "ceiling": ceiling}, title)
     print(f"drawn to {args.plot}", file=sys.stderr)
 
 
@@ -106,25 +137,29 @@ def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **options: Any) 
     definition of another project are a third section, with a ceiling inside.
     """
     from archioptrx.tasks.tracks.ceiling import ceiling
-    from archioptrx.tasks.tracks.figures import named_figures
-    from archioptrx.tasks.tracks.metrics import track_metrics
-    from archioptrx.tasks.tracks.scores import events_of_task
+    from archioptrx.tasks.tracks.figures import binned_metrics, named_figures
+    from archioptrx.tasks.tracks.metrics import BINS
+    from archioptrx.tasks.tracks.rates import OF_TRACKS
+    from archioptrx.tasks.tracks.scores import event_tracks, events_of_task, labels_of_events, labels_of_task
 
-    task, signal, limits, whole = (options[name] for name in ("task", "signal", "limits", "whole"))
-    events, selection = events_of_task(task, outputs, graphs, whole), replace(signal, **limits)
-    if not events:
+    task, signal, limits, whole, frame = (options[name] for name in ("task", "signal", "limits", "whole", "frame"))
+    labels, selection = labels_of_task(task, outputs, graphs), replace(signal, **limits)
+    if not labels:
         return {}
+    events = event_tracks(graphs, labels, whole)
     scores = {
-        "tracks": track_metrics(events, selection, bins=True, task=task.name),
-        "ceiling": ceiling(task, graphs, selection, whole),
+        "tracks": binned_metrics(events, selection, frame, task.name),
+        "ceiling": ceiling(task, graphs, selection, whole, frame),
     }
+    if (fit := options["fit"]) is not None:
+        scores["fit"] = fit(labels_of_events(graphs, labels), options["definition"], signal, limits)
     if (definition := options["definition"]) is None:
         return scores
     perfect = [task.perfect(graph) for graph in graphs]
     within = replace(definition.limits(signal, events), **limits)
-    best = named_figures(definition, events_of_task(task, perfect, graphs, whole), within)
-    rates = {name: best[name] for name in (*best["counts"], "pt", "eta") if name in best}
-    return scores | {"figures": named_figures(definition, events, within) | {"ceiling": rates}}
+    best = named_figures(definition, events_of_task(task, perfect, graphs, whole), within, frame)
+    rates = {name: best[name] for name in (*best["counts"], *BINS, OF_TRACKS) if name in best}
+    return scores | {"figures": named_figures(definition, events, within, frame) | {"ceiling": rates}}
 
 
 def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
@@ -137,9 +172,13 @@ def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
         pieces = "" if broken is None else f"; true edges leave {broken:,} particles in pieces"
         lines += [f"ceiling: with the true answer for every edge, hit or triplet of these graphs{pieces}"]
         lines += ["", *_table("matching", tracks["matching"].items(), RATES)]
-        lines += _all_bins(tracks, TRACK_COLUMNS)
+        lines += _all_bins({name: tracks[name] for name in BIN_UNITS if name in tracks}, TRACK_COLUMNS)
     if isinstance(figures := scores.get("figures"), Mapping) and "counts" in figures:
         lines += ["", *figures_text(figures)]
+    if isinstance(fit := scores.get("fit"), Mapping) and "common" in fit:
+        from archioptrx.report.comparison.fit_text import fit_text
+
+        lines += ["", *fit_text(fit)]
     return "\n".join(lines)
 
 
@@ -150,7 +189,7 @@ def figures_text(figures: Mapping[str, Any]) -> list[str]:
         shown = f"{_amount(part)} of {_amount(whole)}"
         lines.append(f"  {rate:26} {_text(figures[rate], 5):>10} {_text(figures['ceiling'][rate], 5):>10}  {shown}")
     lines.append(figures["limits_text"])
-    return [*lines, *_all_bins({key: figures[key] for key in ("pt", "eta") if key in figures}, TRACK_COLUMNS)]
+    return [*lines, *_all_bins({name: figures[name] for name in BIN_UNITS if name in figures}, TRACK_COLUMNS)]
 
 
 def _amount(count: float) -> str:

@@ -22,6 +22,7 @@ from archioptrx.commands.inspect_functions import Functions
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import plain
+from archioptrx.core.own_files import check_page
 from archioptrx.core.reading import reading
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.drawing.network import draw_architecture, source_widths
@@ -146,6 +147,7 @@ def write_html(folder: RunFolder, trial: int | None, args: argparse.Namespace) -
             if value
         ]
     )
+    check_page(args.html)
     from archioptrx.report.run_report import write_report  # plotly is imported from here on
 
     write_report(folder, args.html, args.top or TOP)

@@ -16,7 +16,7 @@ from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 from archioptrx.data.description import DataDescription
-from archioptrx.data.options import OF, options_of
+from archioptrx.data.options import OF, ActsOptions, options_of
 from archioptrx.data.options.building import options_text
 from archioptrx.models.predictions import PREDICTION_WRITERS
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from archioptrx.models.predictions.prediction import Prediction
     from archioptrx.tasks.task import Task
 
+FORMATS = ("acts",)
+"""Forms of predictions beside that of the input."""
 RULES = "acorn_config"
 """Option with acorn's rules, which say what is learned."""
 
@@ -37,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("model", metavar="MODEL", help="folder that `train` wrote, a run (its best) or RUN/ID")
     new.add_argument("--data", metavar="PATH", required=True, help="events, with or without truth")
     new.add_argument("--output", type=Path, metavar="DIR", required=True, help="a new or empty folder")
+    new.add_argument("--format", choices=FORMATS, help="instead: proto tracks for Acts, and a program that fits them")
     new.add_argument("--cut", type=float, metavar="F", help="tracks: edges below this probability are dropped")
     new.add_argument("--tracks", metavar="YAML", help="tracks: other rules of finding them, '{chi2_max: 5}'")
     new.add_argument("--skip-bad", action="store_true", help="leave out bad events and count them")
@@ -54,21 +57,26 @@ def run(args: argparse.Namespace) -> int:
     from archioptrx.core.files import new_folder
     from archioptrx.models.events import warn_of_kind
     from archioptrx.models.model_folder import load_model
+    from archioptrx.models.predictions.proto_tracks import PROGRAM, write_proto_tracks
     from archioptrx.models.track_finding import with_tracks
 
     model = load_model(args.model)
     task = with_tracks(model.task, args.tracks)
     task = task if args.cut is None else with_cut(task, args.cut)
     data = description(model, args.data, args.skip_bad)
-    writer, options = writer_of(data)
+    writer, options = writer_of(data) if args.format is None else (args.format, measurements(data))
     dataset = data.load(like=model.metadata)
     warn_of_kind(str(args.data), without_rules(model.metadata), dataset.metadata)
     counts: Counter[str] = Counter()
     results = counted(predictions(model, task, dataset.graphs), counts)
     with new_folder(args.output) as fresh:
-        write(writer, results, options, fresh)
+        if args.format is None:
+            write(writer, results, options, fresh)
+        else:
+            write_proto_tracks(results, options, fresh)
     facts = {"output": str(args.output), "events": len(dataset.events), **counts}
     facts |= {key: value for key, value in dataset.metadata.options.items() if key == "skipped"}
+    facts |= {} if args.format is None else {"program": str(args.output / PROGRAM)}
     print(json.dumps(facts) if args.json else as_text(facts))
     return 0
 
@@ -163,6 +171,23 @@ def writer_of(data: DataDescription) -> tuple[str, Any]:
     return name, data.options
 
 
+def measurements(data: DataDescription) -> ActsOptions:
+    """Options by which the measurements of Acts are read, of which proto tracks consist.
+
+    Raises
+    ------
+    InputError
+        The hits are none.
+    """
+    while data.inner is not None:
+        data = data.inner
+    options: Any = data.options
+    if not isinstance(options, ActsOptions):
+        lack = f"--format: acts needs measurement ids, and the hits of {data.source} have none"
+        raise InputError(f"{lack}; allowed: --data PATH of CSV files of Acts, as data fatras --csv writes them")
+    return options
+
+
 def write(writer: str, results: Iterator[Prediction], options: Any, folder: Path) -> None:
     """Write the predictions with a prediction writer.
 
@@ -226,7 +251,9 @@ def as_text(facts: Mapping[str, Any]) -> str:
     """Numbers of graphs, hits, edges and tracks as a line of text."""
     numbers = [f"{facts[name]:,} {name}" for name in ("events", "graphs", "hits", "edges", "tracks") if name in facts]
     bad = f"; {facts['skipped']} bad events left out" if "skipped" in facts else ""
-    return f"{', '.join(numbers)}{bad}\nwritten to {facts['output']}"
+    program = facts.get("program")
+    further = "" if program is None else f"\nfit the tracks (pyacts): python {program}"
+    return f"{', '.join(numbers)}{bad}\nwritten to {facts['output']}{further}"
 
 
 main = command(parser, run)

@@ -15,15 +15,12 @@ from typing import Any
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import bundled_names, finish
 from archioptrx.core.errors import did_you_mean
-from archioptrx.graphs.drawing.network import draw_architecture
-from archioptrx.graphs.drawing.svg import usable
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.sampling.candidate import Candidate
-from archioptrx.sampling.samplers import SAMPLERS, RandomSampler, enumerate_space, make_sampler
+from archioptrx.sampling.samplers import SAMPLERS, RandomSampler
 from archioptrx.sampling.search_space import SearchSpace
-from archioptrx.sampling.statistics import Statistics
 from archioptrx.sampling.walk import WalkSpace
-from archioptrx.search.space import walk_space
+from archioptrx.search.walk_space import walk_space
 
 KINDS = ("random", "distinct", "exhaustive")
 
@@ -56,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     candidates = _candidates(args, space)
     start = time.perf_counter()
     if args.stats:
+        from archioptrx.sampling.statistics import Statistics
+
         statistics = Statistics(space)
         for candidate in candidates:
             statistics.add(candidate)
@@ -91,6 +90,10 @@ def _space(args: argparse.Namespace) -> WalkSpace:
         faults.append("--draw: draws the architectures that are printed; allowed: without --stats")
     finish(faults)
     if args.draw:
+        from archioptrx.graphs.drawing.svg import (
+            usable,  # here and below: what few calls need is imported for them alone
+        )
+
         usable(args.draw)
     search_space = SearchSpace.load(args.search_space)
     if args.max_steps is not None:
@@ -108,6 +111,8 @@ def _candidates(args: argparse.Namespace, space: WalkSpace) -> Iterator[Candidat
     if args.sampler == "random":
         sampler = RandomSampler(space, args.seed)
         return (sampler.draw(number, 0) for number in range(count))
+    from archioptrx.sampling.samplers import make_sampler
+
     # No proposal is trained, so a sampler of the user's own hears of no score.
     once = make_sampler("random" if args.sampler == "distinct" else args.sampler, space, args.seed)
     return (candidate for candidate in (once.propose() for _ in range(count)) if candidate is not None)
@@ -115,6 +120,8 @@ def _candidates(args: argparse.Namespace, space: WalkSpace) -> Iterator[Candidat
 
 def _distinct(space: WalkSpace) -> Iterator[Candidate]:
     """Candidates of different architectures, each with the first value of every hyperparameter."""
+    from archioptrx.sampling.samplers import enumerate_space
+
     fingerprints: set[str] = set()
     for candidate, _ in enumerate_space(space, fixed=("hyperparameter",)):
         if candidate.fingerprint not in fingerprints:
@@ -126,6 +133,8 @@ def _drawings(args: argparse.Namespace, number: int, candidate: Candidate) -> li
     """Draw one candidate with `--draw`; paths of the drawings."""
     if args.draw is None:
         return []
+    from archioptrx.graphs.drawing.network import draw_architecture
+
     name, title = f"{number:02d}-{candidate.fingerprint[:12]}", f"{args.function_graph} {number}"
     values = candidate.hyperparameters
     return draw_architecture(candidate.graph, args.draw, name, hyperparameters=values, title=title)
@@ -153,11 +162,11 @@ def _form(candidate: Candidate) -> dict[str, Any]:
 
 def _print_json(candidates: Iterator[Candidate], args: argparse.Namespace) -> None:
     """Print a JSON list, item by item as they are sampled."""
-    separator = "[\n"
+    separator, encode = "[\n", json.JSONEncoder(ensure_ascii=False).encode
     for number, candidate in enumerate(candidates):
         drawings = [str(path) for path in _drawings(args, number, candidate)]
         form = _form(candidate) | ({"drawings": drawings} if args.draw else {})
-        print(separator + json.dumps(form, ensure_ascii=False), end="")
+        print(separator + encode(form), end="")
         separator = ",\n"
     print("\n]" if separator == ",\n" else "[]")
 

@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     study = load_study(name, overrides, options)
     setups = [prepare(load_experiment(name, overrides, options))] if study is None else prepared(study)
     _check_gpus(args, setups)
-    _warn(setups)
+    _warn(setups, () if study is None else study.warnings)
     if args.dry_run:
         from archioptrx.search.dry_run import dry_run
 
@@ -149,9 +149,9 @@ def _check_gpus(args: argparse.Namespace, setups: Sequence[Setup]) -> None:
         finish(list(dict.fromkeys(fault for r in wanting for fault in r.shortages({"GPU": most}))))
 
 
-def _warn(setups: Sequence[Setup]) -> None:
-    """Print the warnings of all searches, each once."""
-    for warning in dict.fromkeys(warning for setup in setups for warning in setup.warnings):
+def _warn(setups: Sequence[Setup], of_study: Sequence[str] = ()) -> None:
+    """Print the warnings of a study, and of all searches, each once."""
+    for warning in dict.fromkeys([*of_study, *(warning for setup in setups for warning in setup.warnings)]):
         print(f"warning: {warning}", file=sys.stderr)
 
 

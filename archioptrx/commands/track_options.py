@@ -1,4 +1,4 @@
-"""Options of the commands that score tracks: limits of particles and tracks, and another project's way to count."""
+"""Options of the commands that judge models: the cut, limits of particles and tracks, a project's way to count."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ import math
 from archioptrx.core.config import finish
 
 LIMITS = ("pt_min", "eta_max", "min_hits", "track_hits")
+
+
+def add_cut_options(parser: argparse.ArgumentParser, chosen: str) -> None:
+    """Add the cut; `chosen`: name of the cut that an efficiency chooses."""
+    parser.add_argument("--cut", type=float, metavar="F", help="probability that accepts (default: 0.5)")
+    parser.add_argument(
+        "--efficiency", type=float, metavar="F", help=f"instead: {chosen} that has this efficiency on validation events"
+    )
 
 
 def add_track_options(parser: argparse.ArgumentParser) -> None:

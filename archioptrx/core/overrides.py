@@ -46,15 +46,39 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def read_assignments(texts: Sequence[str], overrides: dict[str, Any], options: dict[str, str]) -> list[str]:
-    """Add what all `--set` say to the overrides, and their names to the options; the faults of what can't be read."""
+    """Add what all `--set` say to the overrides, and their names to the options.
+
+    Returns
+    -------
+    Faults of what can't be read, and of keys that are given twice: none of two values is preferred silently.
+    """
     faults: list[str] = []
     for text in texts:
         try:
             key, value = assignment(text)
-            overrides[key], options[key] = value, f"--set {key}"
         except InputError as error:
             faults += error.faults
+            continue
+        if fault := _given_twice(key, overrides, options):
+            faults.append(fault)
+        overrides[key], options[key] = value, f"--set {key}"
     return faults
+
+
+def _given_twice(key: str, overrides: Mapping[str, Any], options: Mapping[str, str]) -> str:
+    """Fault of a key that was given before, by an option or `--set`, or holds one; empty where it wasn't."""
+    flag = f"--set {key}"
+    if key in overrides:
+        return f"{flag}: " + (
+            "is given twice; allowed: once"
+            if options[key] == flag
+            else f"{options[key]} gives it too; allowed: one of the two"
+        )
+    inside = [options[other] for other in overrides if other.startswith(f"{key}.")]
+    if not inside:
+        return ""
+    names = ", ".join(inside)
+    return f"{flag}: would replace what {names} gives; allowed: one of the two, or {flag}.KEY=VALUE"
 
 
 def apply(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ many hits of one event as are at places of another by chance are at places of it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,9 @@ Keys = NDArray[np.uint64]
 TOLERANCE = 1e-4
 """Relative difference of moments that rounding may make. Single precision has 6e-8 of a coordinate, but angles between
 neighbours are small differences of such."""
+
+CELL = 1e-3
+"""Size of a cell of figures: relative, several times as large as what rounding may change."""
 
 MOST_NAMED = 5
 """Events that are copies, named in a message."""
@@ -70,10 +74,46 @@ class GraphMoments:
         moments = [_moment(np.abs(values), power) for values in series for power in (1, 2, 4)]
         return GraphMoments((len(x), len(start), int(true.sum())), np.array(moments))
 
-    def near(self, known: NDArray[np.float64]) -> bool:
-        """Whether these are, but for rounding, the moments of one of some graphs with equal counts. Shapes: [M, K]."""
-        near = np.abs(known - self.moments) <= TOLERANCE * np.abs(self.moments) + 1e-12
-        return bool(near.all(axis=1).any())
+    def near(self, other: GraphMoments) -> bool:
+        """Whether these are, but for rounding, the moments of another graph with equal counts."""
+        near = np.abs(other.moments - self.moments) <= TOLERANCE * np.abs(self.moments) + 1e-12
+        return self.counts == other.counts and bool(near.all())
+
+
+class MomentIndex:
+    """Figures of graphs by the names of their events, in which those near to others are found in constant time.
+
+    Not all pairs are compared: figures are kept in cells of a grid. Its axes are logarithms of sums of moments, which
+    rounding changes by `TOLERANCE` at most (a sum of positive numbers has the largest relative error of them), so near
+    figures are in the same cell or, close to its edge, in the next one. The sums are of moments that vary between
+    events of one detector: of z and Δz, of Δφ, and of Δφ of the true edges.
+    """
+
+    def __init__(self) -> None:
+        self._cells: dict[tuple[int, ...], list[tuple[str, GraphMoments]]] = {}
+
+    def add(self, name: str, figures: GraphMoments) -> None:
+        """Keep the figures of a graph of the event of that name."""
+        cell = np.floor(_axes(figures) / CELL).astype(int).tolist()
+        self._cells.setdefault((*figures.counts, *cell), []).append((name, figures))
+
+    def candidates(self, figures: GraphMoments) -> Iterator[tuple[str, GraphMoments]]:
+        """Names and figures among which all near ones are."""
+        axes = _axes(figures)
+        ends = (np.floor((axes + shift) / CELL).astype(int).tolist() for shift in (-2 * TOLERANCE, 2 * TOLERANCE))
+        for cell in itertools.product(*(range(low, high + 1) for low, high in zip(*ends, strict=True))):
+            yield from self._cells.get((*figures.counts, *cell), ())
+
+    def holds(self, figures: GraphMoments, but: str | None = None) -> bool:
+        """Whether near figures were added, under another name than `but`."""
+        return any(name != but and figures.near(known) for name, known in self.candidates(figures))
+
+
+def _axes(figures: GraphMoments) -> NDArray[np.float64]:
+    """Coordinates of figures in the grid."""
+    of_z, _, rise, turn, _, true_turn = figures.moments.reshape(6, 3).sum(axis=1)
+    axes: NDArray[np.float64] = np.log(np.array([of_z + rise, turn, true_turn]) + 1e-12)
+    return axes
 
 
 def _moment(values: NDArray[np.float64], power: int) -> float:
@@ -84,18 +124,15 @@ class KnownGraphs:
     """Graphs that others are compared with."""
 
     def __init__(self, graphs: Iterable[HitGraph]) -> None:
-        rows: dict[tuple[int, int, int], list[NDArray[np.float64]]] = {}
+        self._known = MomentIndex()
         for graph in graphs:
             if (figures := GraphMoments.of(graph)) is not None:
-                rows.setdefault(figures.counts, []).append(figures.moments)
-        self._known = {counts: np.stack(moments) for counts, moments in rows.items()}
+                self._known.add(graph.event, figures)
 
     def holds(self, graph: HitGraph) -> bool:
         """Whether one of the graphs is a copy of this one."""
         figures = GraphMoments.of(graph)
-        if figures is None or figures.counts not in self._known:
-            return False
-        return figures.near(self._known[figures.counts])
+        return figures is not None and self._known.holds(figures)
 
 
 def copied(graphs: Sequence[HitGraph], known: Sequence[HitGraph]) -> list[str]:
@@ -118,16 +155,14 @@ def repeated_events(graphs: Sequence[HitGraph]) -> list[str]:
         if facts.hits >= FEWEST:
             places.setdefault((facts.hits, facts.edges), []).append(place)
     alike = sorted(place for of_size in places.values() if len(of_size) > 1 for place in of_size)
-    earlier: dict[tuple[int, int, int], list[tuple[str, NDArray[np.float64]]]] = {}
+    earlier = MomentIndex()
     names: dict[str, None] = {}
     for graph in taken(graphs, alike):
         if (figures := GraphMoments.of(graph)) is None:
             continue
-        others = earlier.setdefault(figures.counts, [])
-        known = [moments for event, moments in others if event != graph.event]  # its own sectors may be alike
-        if known and figures.near(np.stack(known)):
+        if earlier.holds(figures, but=graph.event):  # its own sectors may be alike
             names[graph.event] = None
-        others.append((graph.event, figures.moments))
+        earlier.add(graph.event, figures)
     return list(names)
 
 

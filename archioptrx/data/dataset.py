@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
+from itertools import groupby
 from numbers import Real
 from typing import Any
 from weakref import WeakValueDictionary
@@ -25,6 +26,7 @@ from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.guard import INDICES, PARTICLE_OF, WHOLE, guarded
 from archioptrx.data.hitgraph import HitGraph, sorted_graph, subgraph
 from archioptrx.data.repairs import note
+from archioptrx.data.sectors import EventSize
 from archioptrx.data.storage.graph_views import changed, digests_of, facts_of, taken
 
 MOST_SECTORS = 10**9
@@ -538,7 +540,10 @@ def _turn(graph: HitGraph, middle: float, metadata: Metadata) -> None:
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:
-    """Count what a data set holds; plain data for printing or JSON."""
+    """Count what a data set holds; plain data for printing or JSON.
+
+    Of an event in several graphs each hit and edge counts once; `per_graph` are the numbers of the graphs as they are.
+    """
     facts = facts_of(dataset.graphs)
     hits, edges = [graph.hits for graph in facts], [graph.edges for graph in facts]
     true = [float(g.y.sum()) for g in dataset.graphs]
@@ -547,15 +552,17 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         "edges": _spread(edges),
         "true_fraction": _spread([t / e for t, e in zip(true, edges, strict=True) if e]),
     }
-    numbers: dict[str, Any] = {
+    total = (sum(hits), sum(edges), sum(true))
+    if shares_hits(dataset.metadata.options):
+        groups = groupby(dataset.graphs, key=lambda graph: graph.event)
+        sizes = [EventSize.of(list(graphs)) for _, graphs in groups]
+        total = (sum(size.hits for size in sizes), sum(size.edges for size in sizes), sum(size.true for size in sizes))
+    return {
         "events": len(dataset.events),
         "graphs": len(facts),
-        "hits": sum(hits),
-        "edges": sum(edges),
-    }
-    numbers["true_fraction"] = sum(true) / max(1, sum(edges))
-    return {
-        **numbers,
+        "hits": total[0],
+        "edges": total[1],
+        "true_fraction": total[2] / max(1, total[1]),
         "per_graph": spread,
         "metadata": dataset.metadata.to_dict(),
         "fingerprint": dataset.fingerprint,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from archioptrx.data.dataset import SHARED, Metadata
-from archioptrx.data.options import OF
+from archioptrx.data.options import OF, SOURCES, options_of
+from archioptrx.data.options.building import Cuts
 from archioptrx.data.repairs import KEY
 
 RECORDS = frozenset({
@@ -18,6 +19,11 @@ RECORDS = frozenset({
 """Options of a source that don't affect the kind of its graphs."""
 BARE = "hitgraphs"
 """Source of files without metadata: their origin is unknown."""
+BUILT_AS = {"fatras": "acts"}
+"""Sources that make events and have another one build their graphs, and that one: both make the same graphs."""
+SOURCE = "source"
+UNLIMITED = {"eta_max": None}
+"""Cuts that stand in no metadata where they don't act."""
 
 
 def kind_of_data(metadata: Metadata) -> dict[str, Any]:
@@ -28,14 +34,20 @@ def kind_of_data(metadata: Metadata) -> dict[str, Any]:
 def _kind(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Kind of data by their metadata as plain data, in which those of the inner data stand."""
     options = metadata.get("options", {})
-    kind = {"source": metadata.get("source"), "φ sectors": metadata.get("sectors")}
+    kind = {SOURCE: metadata.get("source"), "φ sectors": metadata.get("sectors")}
     kind["units"] = "own" if metadata.get("own_units") else "mm, rad"
     kind = {name: value for name, value in kind.items() if value not in (None, BARE)}
+    kind |= UNLIMITED if _builds(kind.get(SOURCE)) else {}
     for name, value in options.items():
         if name not in RECORDS and name != OF:
             kind[name] = list(value) if isinstance(value, tuple) else value
     inner = options.get(OF)
     return kind | ({_inside(name): value for name, value in _kind(inner).items()} if isinstance(inner, Mapping) else {})
+
+
+def _builds(source: Any) -> bool:
+    """Whether a source builds graphs of events by `Cuts`."""
+    return source in SOURCES and issubclass(options_of(str(source)), Cuts)
 
 
 def _inside(name: str) -> str:
@@ -51,7 +63,8 @@ def other_kind(training: Metadata, data: Metadata, name: str = "training") -> st
     'φ sectors 4 (training: 1), slope_max 0.001 (training: 0.0006)'
     """
     expected, actual = kind_of_data(training), kind_of_data(data)
-    pairs = {key: (actual[key], expected[key]) for key in expected if key in actual and actual[key] != expected[key]}
+    known = {key: (actual[key], expected[key]) for key in expected if key in actual}
+    pairs = {key: pair for key, pair in known.items() if _differ(key, *pair)}
     # Sectors, units and signal are those of the inner data: they are named once.
     taken_over = {_inside(key) for key, pair in pairs.items() if pairs.get(_inside(key)) == pair}
     differences = [
@@ -60,6 +73,13 @@ def other_kind(training: Metadata, data: Metadata, name: str = "training") -> st
         if key not in taken_over
     ]
     return ", ".join(differences)
+
+
+def _differ(key: str, actual: Any, expected: Any) -> bool:
+    """Whether two values of one name make different graphs."""
+    if key.rpartition(".")[2] == SOURCE:
+        actual, expected = BUILT_AS.get(actual, actual), BUILT_AS.get(expected, expected)
+    return bool(actual != expected)
 
 
 def _text(value: Any) -> str:

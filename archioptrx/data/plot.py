@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import writing
+from archioptrx.core.own_files import check_replaceable, picture_metadata
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,6 +85,7 @@ def check_picture(path: Path) -> None:
         raise InputError(f"--plot {path}: ends in {path.suffix or 'nothing'}; allowed: {', '.join(FORMATS)}")
     if path.is_dir():
         raise InputError(f"--plot {path}: is a folder; allowed: a file that ends in .png, .svg or .pdf")
+    check_replaceable(path)
 
 
 def plot(dataset: Dataset, path: Path) -> None:
@@ -98,7 +100,7 @@ def plot(dataset: Dataset, path: Path) -> None:
     figure = data_figure(dataset)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=130, metadata={"Date": None} if path.suffix == ".svg" else None)
+        figure.savefig(path, dpi=130, metadata=picture_metadata(path))
 
 
 def count_events(dataset: Dataset) -> list[Counts]:
@@ -106,18 +108,12 @@ def count_events(dataset: Dataset) -> list[Counts]:
 
     One event is in memory at a time.
     """
-    from archioptrx.data.sectors import EventNodes  # imports torch, which checking a path doesn't need
+    from archioptrx.data.sectors import EventSize  # imports torch, which checking a path doesn't need
 
     counts = []
     for name, group in groupby(enumerate(dataset.graphs), key=lambda pair: pair[1].event):
         places, graphs = zip(*group, strict=True)
-        nodes = EventNodes.of(graphs)
-        ends = np.concatenate(
-            [of_graph[g.edge_index.numpy()] for of_graph, g in zip(nodes.numbers, graphs, strict=True)], axis=1
-        )
-        is_true = np.concatenate([g.y.numpy() > 0.5 for g in graphs])
-        edges, true = (len(np.unique(some, axis=1).T) for some in (ends, ends[:, is_true]))
-        counts.append(Counts(name, places, count_tracks(graphs), len(nodes.first), edges, true))
+        counts.append(Counts(name, places, count_tracks(graphs), *EventSize.of(graphs)))
     return counts
 
 

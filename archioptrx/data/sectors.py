@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,3 +52,21 @@ class EventNodes:
         """Values of the event's nodes, of those of each graph's nodes. Shapes: [N, …] of each graph -> [nodes, …]."""
         of_nodes: NDArray[Number] = np.concatenate(values)[self.first]
         return of_nodes
+
+
+class EventSize(NamedTuple):
+    """Numbers of hits, of edges and of true edges of an event, each once wherever its sectors overlap."""
+
+    hits: int
+    edges: int
+    true: int
+
+    @classmethod
+    def of(cls, graphs: Sequence[HitGraph]) -> EventSize:
+        """Count those of the graphs of one event."""
+        nodes = EventNodes.of(graphs)
+        ends = [of_graph[g.edge_index.numpy()] for of_graph, g in zip(nodes.numbers, graphs, strict=True)]
+        every = np.concatenate(ends, axis=1)
+        is_true = np.concatenate([g.y.numpy() > 0.5 for g in graphs])
+        edges, true = (len(np.unique(some, axis=1).T) for some in (every, every[:, is_true]))
+        return cls(len(nodes.first), edges, true)

@@ -6,21 +6,24 @@ made by one step (static single assignment). A back edge carries a value to an e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from typing import Any
-
-import networkx as nx
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import GraphError, InputError, did_you_mean
 from archioptrx.graphs.fingerprint import fingerprint
-from archioptrx.graphs.literals import frozen, thawed, value_text
+from archioptrx.graphs.literals import frozen, thawed
 from archioptrx.graphs.loops import Components, components, live_values
 from archioptrx.graphs.nodes import parse_symbol, symbol_form
+from archioptrx.graphs.operations import Operation, operation_of
 from archioptrx.graphs.signatures import DOMAINS, SIGNATURES, Hyperparameter, Kind, Width
 from archioptrx.graphs.steps import BackEdge, DataType, Loop, Step
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,36 @@ class ComputationGraph:
     def __post_init__(self) -> None:
         self.check()
 
+    @classmethod
+    def of_walk(
+        cls,
+        types: tuple[DataType, ...],
+        sources: tuple[str, ...],
+        steps: tuple[Step, ...],
+        back_edges: tuple[BackEdge, ...],
+        targets: tuple[int, ...],
+        operations: tuple[Operation, ...],
+        symbols: frozenset[str],
+    ) -> ComputationGraph:
+        """Make a graph that is known to be sound and pruned: it is not checked again.
+
+        Parameters
+        ----------
+        operations, symbols
+            Attributes that the walk has at hand.
+        """
+        graph = object.__new__(cls)
+        # As the fields are frozen, but not slots, this is what __init__ comes to.
+        graph.__dict__.update(
+            types=types, sources=sources, steps=steps, back_edges=back_edges, targets=targets,
+            operations=operations, symbols=symbols, _is_pruned=True,
+        )  # fmt: skip
+        return graph
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State for pickle, without operations: these are found again, and hold functions of signatures."""
+        return {key: value for key, value in self.__dict__.items() if key != "operations"}
+
     @cached_property
     def type(self) -> dict[str, DataType]:
         """Data types by name."""
@@ -64,6 +97,16 @@ class ComputationGraph:
         """Data type of a value."""
         count = len(self.sources)
         return self.type[self.sources[value] if value < count else self.steps[value - count].type]
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """Operation of each step."""
+        kinds = [self.type[name] for name in (*self.sources, *(step.type for step in self.steps))]
+        results = kinds[len(self.sources) :]
+        return tuple(
+            operation_of(step, tuple([kinds[value] for value in step.inputs]), result)
+            for step, result in zip(self.steps, results, strict=True)
+        )
 
     @cached_property
     def values(self) -> tuple[str, ...]:
@@ -80,9 +123,7 @@ class ComputationGraph:
     @cached_property
     def symbols(self) -> frozenset[str]:
         """Names of the hyperparameters that the steps' parameters and the widths refer to."""
-        every = {symbol for t in self.types for symbol, _ in t.width.terms}
-        names = {symbol for symbol in every if symbol.split(".")[0] not in ("target", *self.sources)}
-        return frozenset(names.union(*(_symbols(step.block, step.params) for step in self.steps)))
+        return width_symbols(self.types, self.sources).union(*{operation.symbols for operation in self.operations})
 
     def check(self) -> None:
         """Raise GraphError where a rule is broken."""
@@ -204,8 +245,10 @@ class ComputationGraph:
 
     def pruned(self) -> ComputationGraph:
         """The same network without sources, steps and back edges that no target depends on."""
+        if self.__dict__.get("_is_pruned"):
+            return self
         count = len(self.sources)
-        live, edges = live_values(count, [s.inputs for s in self.steps], self._edges, self.targets)
+        live, edges, _ = live_values(count, [s.inputs for s in self.steps], self._edges, self.targets)
         needed = [value for value in range(count + len(self.steps)) if live >> value & 1]
         if len(needed) == count + len(self.steps) and edges == self._edges:
             return self
@@ -227,6 +270,8 @@ class ComputationGraph:
 
     def to_networkx(self) -> nx.MultiDiGraph[Any]:
         """Values and steps as nodes (attribute `kind`), back edges with `kind="back"` and their iterations."""
+        import networkx as nx  # here, because it takes longer than all else that a walk imports
+
         graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
         names = self.values
         for value, name in enumerate(names):
@@ -266,6 +311,12 @@ class ComputationGraph:
 
     def __str__(self) -> str:
         return _text(self)
+
+
+def width_symbols(types: Iterable[DataType], sources: Iterable[str]) -> frozenset[str]:
+    """Names of the hyperparameters that the widths of types refer to; these sources have widths of their own."""
+    every, own = {symbol for t in types for symbol, _ in t.width.terms}, {"target", *sources}
+    return frozenset(symbol for symbol in every if symbol.split(".")[0] not in own)
 
 
 def name_stems(sources: Iterable[str], types: Iterable[str]) -> dict[str, str]:
@@ -314,13 +365,6 @@ def _step_faults(graph: ComputationGraph, step: Step) -> Iterator[str]:
         yield f"gives width {width}; allowed: {result.width}"
 
 
-@lru_cache(maxsize=65536)
-def _symbols(block: str, params: tuple[tuple[str, Any], ...]) -> frozenset[str]:
-    """Names of the hyperparameters among the parameters that have an effect."""
-    relevant = SIGNATURES[block].relevant(dict(params))
-    return frozenset(value.name for _, value in relevant if isinstance(value, Hyperparameter))
-
-
 def _arrange(graph: ComputationGraph, loops: list[Loop]) -> tuple[int | Loop, ...]:
     """Put steps and loops in order: each after the steps and loops whose values it reads, in step order otherwise."""
     count = len(graph.sources)
@@ -366,16 +410,17 @@ def _text(graph: ComputationGraph) -> str:
           x1     = attend(xs0, score0)       node [hidden], not in the last pass
         -> score0
     """
-    names = graph.values
+    names, weights = graph.values, [step.weights for step in graph.steps if step.weights]
+    shared = {name for name, number in Counter(weights).items() if number > 1}
     rows: list[tuple[str, str, str, str]] = []  # indent, name, call, type
     for item in graph.schedule:
         if isinstance(item, int):
-            rows.append(("", *_line(graph, item)))
+            rows.append(("", *_line(graph, item, shared)))
             continue
         heads = ", ".join(f"{names[head]} <- {names[carried]}" for head, carried in item.heads)
         rows.append(("", f"{item.iterations + 1} passes, {heads} between:", "", ""))
         for index in sorted((*item.forward, *item.back)):
-            name, call, kind = _line(graph, index)
+            name, call, kind = _line(graph, index, shared)
             when = ", first pass only" if index in item.once else ", not in the last pass" if index in item.back else ""
             rows.append(("  ", name, call, kind + when))
     left = {pad: max((len(name) for p, name, call, _ in rows if p == pad and call), default=0) for pad in ("", "  ")}
@@ -385,17 +430,12 @@ def _text(graph: ComputationGraph) -> str:
     return "\n".join([*body, "-> " + ", ".join(names[target] for target in graph.targets)])
 
 
-def _line(graph: ComputationGraph, index: int) -> tuple[str, str, str]:
+def _line(graph: ComputationGraph, index: int, shared: Set[str]) -> tuple[str, str, str]:
+    """Name, call and type of a step; `shared`: weights that several steps have."""
     step, names = graph.steps[index], graph.values
-    inputs = ", ".join(names[value] for value in step.inputs)
-    kind, printed = graph.type[step.type], step.signature.printed(dict(step.params))
-    note = "".join(f", {key}={value_text(v)}" for key, v in printed.items() if not isinstance(v, Hyperparameter))
-    note += f", weights {step.weights}" if _shared(graph, step) else ""
-    return names[len(graph.sources) + index], f"{step.function}({inputs})", f"{kind.domain} [{kind.width}]{note}"
-
-
-def _shared(graph: ComputationGraph, step: Step) -> bool:
-    return bool(step.weights) and sum(other.weights == step.weights for other in graph.steps) > 1
+    inputs = ", ".join([names[value] for value in step.inputs])
+    note = graph.operations[index].note + (f", weights {step.weights}" if step.weights in shared else "")
+    return names[len(graph.sources) + index], f"{step.function}({inputs})", note
 
 
 def _to_dict(graph: ComputationGraph) -> dict[str, Any]:

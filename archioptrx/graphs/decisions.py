@@ -64,7 +64,7 @@ class Trace:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` inverts it."""
-        rows = [list(decision) for decision in self.decisions]
+        rows = list(map(list, self.decisions))
         return {"function_graph": self.function_graph, "search_space": self.search_space, "decisions": rows}
 
     @staticmethod

@@ -29,44 +29,34 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
+from archioptrx.graphs.operations import COMMON, FREE, JOINED, ORDERED, Operation, colour_of
 from archioptrx.graphs.poolings import Meetings, ScheduledGraph, meetings
-from archioptrx.graphs.signatures import KEEPS, MIXES, SIGNATURES, Signature, Width
-from archioptrx.graphs.steps import BackEdge, DataType, Loop, Step
+from archioptrx.graphs.signatures import KEEPS, MIXES
+from archioptrx.graphs.steps import BackEdge, Loop
 
 MASK = (1 << 64) - 1
+FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9
+"""Constants of SplitMix64 (Steele, Lea and Flood 2014)."""
 
 
 def _mix(a: int, b: int) -> int:
     """Hash of two 64-bit numbers, the same in every process and version of Python.
 
-    One round of multiplications and shifts, with the constants of SplitMix64 (Steele, Lea and Flood 2014).
+    One round of multiplications and shifts.
     """
-    h = (a * 0x9E3779B97F4A7C15 + b) & MASK
-    h ^= h >> 29
-    h = h * 0xBF58476D1CE4E5B9 & MASK
+    h = (a * FIRST + b) & MASK
+    h = (h ^ h >> 29) * SECOND & MASK
     return h ^ h >> 32
-
-
-@lru_cache(maxsize=65536)
-def _operation(
-    signature: Signature, params: tuple[Any, ...], domain: str, width: Width, per_pass: bool
-) -> tuple[str, int]:
-    """Text for the operation of a step, its inputs and weights left out, and its first colour."""
-    relevant = signature.relevant(dict(params))
-    text = f"{signature.name} {domain} {width} {relevant!r}" + " per pass" * per_pass
-    return text, _colour(text)
-
-
-@lru_cache(maxsize=65536)
-def _colour(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
 class StepGraph(ScheduledGraph, Protocol):
     """The parts of a computation graph that its identity depends on; `ComputationGraph` gives their meaning."""
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Operation of each step."""
 
     @property
     def back_edges(self) -> tuple[BackEdge, ...]:
@@ -94,7 +84,7 @@ class _Row:
     text, colour
         Text of the operation that makes it, and the hash of this text.
     inputs, order
-        Numbers of the rows that it reads; meaning of their order, see `ORDERED`.
+        Numbers of the rows that it reads; meaning of their order, see `archioptrx.graphs.operations`.
     weights
         Name of its weights; "" for none.
     away
@@ -109,8 +99,15 @@ class _Row:
     away: tuple[bool, ...]
 
 
-ORDERED, FREE, COMMON = "ordered", "free", "common"
-"""Meanings of the order of inputs: it matters; it is free; it is free, but the same for all steps with the weights."""
+class _NotAway(dict[int, tuple[bool, ...]]):
+    """`away` of so many inputs of which none lies on another smaller graph."""
+
+    def __missing__(self, number: int) -> tuple[bool, ...]:
+        self[number] = (False,) * number
+        return self[number]
+
+
+NOT_AWAY = _NotAway()
 
 
 @dataclass(slots=True)
@@ -157,13 +154,14 @@ def fingerprint(graph: StepGraph) -> str:
 
 def _reduce(graph: StepGraph) -> _Reduced:
     """Contract identity steps, join duplicates, drop values that are unused then, and number the rest anew."""
-    total, back = len(graph.sources) + len(graph.steps), _changing(graph)
+    back = _changing(graph)
     names = [step.weights for step in graph.steps if step.weights]
     shared = {name for name, number in Counter(names).items() if number > 1} if len(set(names)) < len(names) else set()
+    repeated = frozenset(shared)
     leaders: dict[int, tuple[int, ...]] = {}
     met = meetings(graph)
     while True:
-        rows, alias = _rows(graph, back, shared, leaders, met)
+        rows, alias = _rows(graph, back, shared, repeated, leaders, met)
         # A step whose order is free takes that of a step with the same inputs whose order isn't: then both are one.
         # Each value gets a leader once, so this ends.
         if new := {value: order for value, order in _ordered_twins(rows).items() if value not in leaders}:
@@ -176,7 +174,7 @@ def _reduce(graph: StepGraph) -> _Reduced:
             shared -= alone
             continue
         carried = {head: (alias[source], iterations) for head, (source, iterations) in back.items()}
-        return _number(rows, carried, [alias[target] for target in graph.targets], total)
+        return _number(rows, carried, [alias[target] for target in graph.targets])
 
 
 def _ordered_twins(rows: Mapping[int, _Row]) -> dict[int, tuple[int, ...]]:
@@ -185,12 +183,13 @@ def _ordered_twins(rows: Mapping[int, _Row]) -> dict[int, tuple[int, ...]]:
     Only steps without weights (`concat`): others belong together by their weights. Where two of them have these inputs
     in different orders, none leads: which one it is would depend on the numbers of the values.
     """
+    bare = [(value, row) for value, row in rows.items() if not row.weights and len(row.inputs) > 1]
     fixed: dict[tuple[Any, ...], set[tuple[int, ...]]] = {}
-    for row in rows.values():
-        if row.order is ORDERED and len(row.inputs) > 1 and not row.weights:
+    for _, row in bare:
+        if row.order is ORDERED:
             fixed.setdefault((row.text, *_by_graph(row.away, row.inputs)), set()).add(row.inputs)
     twins = dict[int, tuple[int, ...]]()
-    for value, row in rows.items():
+    for value, row in rows.items() if fixed else ():
         free = row.order is FREE and not row.weights
         orders = fixed.get((row.text, *_by_graph(row.away, row.inputs)), ()) if free else ()
         if len(orders) == 1:
@@ -204,26 +203,22 @@ def _by_graph(away: Sequence[bool], inputs: Sequence[int]) -> list[tuple[bool, i
 
 
 def _in_order(
-    away: tuple[bool, ...], inputs: Sequence[int], leader: tuple[int, ...] | None
+    away: tuple[bool, ...], inputs: list[int], leader: tuple[int, ...] | None
 ) -> tuple[tuple[bool, ...], list[int], str]:
     """`away` and inputs of a step of free order, in the order of a leader with the same inputs; and what it means."""
+    if leader is None and not any(away):
+        return away, sorted(inputs), FREE
     pairs, order = _by_graph(away, inputs), FREE
     if leader is not None and sorted(leader) == sorted(inputs):
         pairs, order = sorted(pairs, key=lambda pair: leader.index(pair[1])), ORDERED
     return tuple([other for other, _ in pairs]), [value for _, value in pairs], order
 
 
-def _domains(graph: StepGraph, step: Step) -> tuple[str, ...]:
-    """Domains of a step's inputs."""
-    count = len(graph.sources)
-    types = [graph.sources[value] if value < count else graph.steps[value - count].type for value in step.inputs]
-    return tuple(graph.type[name].domain for name in types)
-
-
 def _rows(
     graph: StepGraph,
     back: Mapping[int, tuple[int, int]],
     shared: Set[str],
+    repeated: Set[str],
     leaders: Mapping[int, tuple[int, ...]],
     met: Meetings,
 ) -> tuple[dict[int, _Row], list[int]]:
@@ -234,8 +229,8 @@ def _rows(
 
     Parameters
     ----------
-    shared
-        Weights that several steps have in common.
+    shared, repeated
+        Weights that several steps have in common, those left out whose steps are all one; all of them.
     leaders
         Order of the inputs of rows whose order would be free; see `_ordered_twins`.
     met
@@ -248,59 +243,43 @@ def _rows(
     for value, name in enumerate(graph.sources):
         kind = graph.type[name]
         text = f"source {kind.field} {kind.domain} {kind.width}"
-        rows[value] = _Row(text, _colour(text), (), FREE, "", ())
+        rows[value] = _Row(text, colour_of(text), (), FREE, "", ())
     alias = list(range(total))
     known: dict[tuple[Any, ...], int] = {}  # row of each operation on its inputs, for duplicates
-    for index, step in enumerate(graph.steps):
-        kind, signature = graph.type[step.type], SIGNATURES[step.block]
-        own = step.per_pass and signature.has_weights and passes[index] > 1
-        # The cache would take 1 and true for equal; inside a mapping they may mean different things.
-        operation = _operation.__wrapped__ if signature.structured else _operation
-        params = signature.effective(step.params, _domains(graph, step))
-        text, colour = operation(signature, params, kind.domain, kind.width, own)
+    for value, (step, operation) in enumerate(zip(graph.steps, graph.operations, strict=True), start=count):
+        text, colour, learns = operation.text, operation.colour, operation.has_weights
+        if step.per_pass and learns and passes[value - count] > 1:
+            text += " per pass"
+            colour = colour_of(text)
         inputs = [alias[v] for v in step.inputs]
-        value = count + index
         row = value + total if value in back else value
-        weights = step.weights if signature.has_weights else ""
-        order = _order_of(signature, weights in shared, value in unseen)
-        away = met.away.get(index, (False,) * len(inputs))
-        if order is FREE:
+        weights = step.weights if learns else ""
+        order = operation.order
+        if (order is COMMON and weights not in shared) or (order is JOINED and value in unseen):
+            order = FREE
+        elif order is JOINED:
+            order = ORDERED
+        away = met.away.get(value - count) or NOT_AWAY[len(inputs)]
+        if order is FREE and len(inputs) > 1:
             away, inputs, order = _in_order(away, inputs, leaders.get(row))
-        if signature.neutral and len(inputs) == 1:
+        if operation.neutral and len(inputs) == 1:
             row = inputs[0]
         else:
             rows[row] = _Row(text, colour, tuple(inputs), order, weights, away)
-            # Weights without a name belong to this step alone: no duplicate.
-            if (not signature.has_weights or weights) and index not in met.pools:
+            # A step with weights has a duplicate only among those that share them; weights without a name belong to
+            # one step alone.
+            if (not learns or weights in repeated) and value - count not in met.pools:
                 first_row = known.setdefault((text, weights, order, away, *inputs), row)
                 if first_row != row:
                     del rows[row]
                 row = first_row
         if value in back:
+            kind = graph.type[step.type]
             text = f"head {kind.domain} {kind.width}"
-            rows[value] = _Row(text, _colour(text), (row,), ORDERED, "", (False,))
+            rows[value] = _Row(text, colour_of(text), (row,), ORDERED, "", NOT_AWAY[1])
         else:
             alias[value] = row
     return rows, alias
-
-
-def _order_of(signature: Signature, shares: bool, unseen: bool) -> str:
-    """Meaning of the order of a step's inputs.
-
-    Parameters
-    ----------
-    shares
-        True: other steps have its weights.
-    unseen
-        True: the order of its channels is free.
-    """
-    if not signature.commutative:
-        return ORDERED
-    if signature.symmetric:
-        return FREE
-    if signature.has_weights:
-        return COMMON if shares else FREE
-    return FREE if unseen else ORDERED
 
 
 def _unseen_orders(graph: StepGraph, shared: Set[str]) -> set[int]:
@@ -309,7 +288,7 @@ def _unseen_orders(graph: StepGraph, shared: Set[str]) -> set[int]:
     Worked out only where a step joins channels (`concat`), as nothing else depends on it.
     """
     count = len(graph.sources)
-    joined = [count + index for index, step in enumerate(graph.steps) if _joins(SIGNATURES[step.block])]
+    joined = [value for value, operation in enumerate(graph.operations, start=count) if operation.order is JOINED]
     if not joined:
         return set()
     # A head's first value and what is carried to it must have one order; a target has that of the truth.
@@ -323,29 +302,13 @@ def _unseen_orders(graph: StepGraph, shared: Set[str]) -> set[int]:
         return value not in fixed and all(mixed(index, slot) for index, slot in readers.get(value, ()))
 
     def mixed(index: int, slot: int) -> bool:
-        step = graph.steps[index]
-        signature = SIGNATURES[step.block]
-        if signature.has_weights and step.weights in shared:
+        operation = graph.operations[index]
+        if operation.has_weights and graph.steps[index].weights in shared:
             return False
-        widths = tuple([_type_of(graph, value).width for value in step.inputs])
-        reads = _reads(signature, slot, widths, step.params)
+        reads = operation.reads(slot)
         return reads == MIXES or (reads == KEEPS and unseen(count + index))
 
     return {value for value in joined if unseen(value)}
-
-
-def _joins(signature: Signature) -> bool:
-    return signature.commutative and not signature.symmetric and not signature.has_weights
-
-
-@lru_cache(maxsize=65536)
-def _reads(signature: Signature, slot: int, widths: tuple[Width, ...], params: tuple[Any, ...]) -> str:
-    return signature.reads(slot, widths, signature.complete(dict(params)))
-
-
-def _type_of(graph: StepGraph, value: int) -> DataType:
-    count = len(graph.sources)
-    return graph.type[graph.sources[value] if value < count else graph.steps[value - count].type]
 
 
 def _changing(graph: StepGraph) -> dict[int, tuple[int, int]]:
@@ -365,49 +328,51 @@ def _changing(graph: StepGraph) -> dict[int, tuple[int, int]]:
     return back
 
 
-def _number(
-    rows: Mapping[int, _Row], carried: Mapping[int, tuple[int, int]], targets: Sequence[int], total: int
-) -> _Reduced:
+def _number(rows: Mapping[int, _Row], carried: Mapping[int, tuple[int, int]], targets: Sequence[int]) -> _Reduced:
     """Number the rows that a target depends on, each after those that it reads; slots come last."""
     stack, used = list(targets), set[int]()
     while stack:
         value = stack.pop()
         if value not in used:
             used.add(value)
-            stack.extend(rows[value].inputs)
-            stack.extend([carried[value][0]] if value in carried else [])
-    # The first value of a head stands right before it.
-    order = sorted(used, key=lambda value: value - total - 0.5 if value >= total else value)
+            stack += rows[value].inputs
+            if value in carried:
+                stack.append(carried[value][0])
+    order = [value for value in rows if value in used]  # rows are made in order
     new = {value: i for i, value in enumerate(order)}
+    used_rows = [rows[value] for value in order]
     members: dict[str, list[int]] = {}
-    for value in order:
-        if rows[value].weights:
-            members.setdefault(rows[value].weights, []).append(value)
+    for value, row in enumerate(used_rows):
+        if row.weights:
+            members.setdefault(row.weights, []).append(value)
+    groups = [values for values in members.values() if len(values) > 1]
     reduced = _Reduced(
-        text=[rows[value].text for value in order],
-        colour=[rows[value].colour for value in order],
-        inputs=[tuple([new[v] for v in rows[value].inputs]) for value in order],
-        marks=[_marks(rows[value]) for value in order],
+        text=[row.text for row in used_rows],
+        colour=[row.colour for row in used_rows],
+        inputs=[tuple([new[v] for v in row.inputs]) for row in used_rows],
+        marks=[_marks(row) for row in used_rows],
         slots={},
-        groups=[[new[v] for v in values] for values in members.values() if len(values) > 1],
+        groups=groups,
         back=[(new[source], new[head], iterations) for head, (source, iterations) in carried.items() if head in used],
-        targets=tuple(new[target] for target in targets),
+        targets=tuple([new[target] for target in targets]),
     )
-    for values in members.values():
-        if len(values) > 1 and rows[values[0]].order == COMMON:
-            _add_slots(reduced, [new[value] for value in values])
+    for values in groups:
+        if used_rows[values[0]].order is COMMON:
+            _add_slots(reduced, values)
     return reduced
 
 
 def _marks(row: _Row) -> tuple[int, ...]:
-    return tuple(range(1, len(row.inputs) + 1)) if row.order == ORDERED else tuple([1 + other for other in row.away])
+    if row.order is ORDERED:
+        return tuple(range(1, len(row.inputs) + 1))
+    return tuple([2 if away else 1 for away in row.away])
 
 
 def _add_slots(reduced: _Reduced, members: Sequence[int]) -> None:
     """Add the slots of steps that share weights."""
     first, number = len(reduced.text), max(len(reduced.inputs[value]) for value in members)
     reduced.text += ["slot"] * number
-    reduced.colour += [_colour("slot")] * number
+    reduced.colour += [colour_of("slot")] * number
     reduced.inputs += [()] * number
     reduced.marks += [()] * number
     for value in members:
@@ -431,17 +396,24 @@ def _refine(reduced: _Reduced, colours: list[int]) -> list[int]:
         for value, slots in reduced.slots.items():  # the colours of slots change at the end of a round only
             marks = [colours[slot] + mark - 1 for slot, mark in zip(slots, reduced.marks[value], strict=True)]
             arrows[value] = tuple(zip(reduced.inputs[value], marks, strict=True))
-        # Forward: from inputs to results.
+        # Forward: from inputs to results. Both loops have `_mix` written out: they take most of the time of a
+        # fingerprint, and half of it would be its calls.
         for value, pairs in enumerate(arrows):
             below = 0
             for source, mark in pairs:
-                below += _mix(colours[source], mark)
-            colours[value] = _mix(colours[value], below)
+                h = (colours[source] * FIRST + mark) & MASK
+                h = (h ^ h >> 29) * SECOND & MASK
+                below += h ^ h >> 32
+            h = (colours[value] * FIRST + below) & MASK
+            h = (h ^ h >> 29) * SECOND & MASK
+            colours[value] = h ^ h >> 32
         # Backward: from readers to what they read. All readers of a value come later, so its colour is complete here.
         for value in range(total - 1, -1, -1):
-            own = colours[value]
+            own = colours[value] * FIRST
             for source, mark in arrows[value]:
-                colours[source] = (colours[source] + _mix(own, mark + 100)) & MASK
+                h = (own + mark + 100) & MASK
+                h = (h ^ h >> 29) * SECOND & MASK
+                colours[source] = (colours[source] + (h ^ h >> 32)) & MASK
         if reduced.back:
             before = list(colours)  # a value may be at several back edges, whose order mustn't matter
             for carried, head, iterations in reduced.back:
@@ -466,6 +438,8 @@ def _tied(colours: list[int]) -> list[int]:
     The choice depends on colours alone, so equal graphs are searched along equal trees (the target cell selector of
     McKay and Piperno).
     """
+    if len(set(colours)) == len(colours):
+        return []
     classes: dict[int, list[int]] = {}
     for value, colour in enumerate(colours):
         classes.setdefault(colour, []).append(value)
@@ -553,7 +527,9 @@ def _certificate(reduced: _Reduced, colours: list[int]) -> tuple[Any, ...]:
     From it the reduced graph can be built again, up to numbering: equal certificates mean equal graphs.
     """
     order = sorted(range(len(colours)), key=colours.__getitem__)
-    rank = {value: i for i, value in enumerate(order)}
+    rank = [0] * len(order)
+    for place, value in enumerate(order):
+        rank[value] = place
     rows: list[tuple[str, tuple[Any, ...]]] = []
     for value in order:
         inputs: list[Any] = [rank[v] for v in reduced.inputs[value]]
@@ -562,10 +538,11 @@ def _certificate(reduced: _Reduced, colours: list[int]) -> tuple[Any, ...]:
             slots = [rank[slot] for slot in reduced.slots[value]]
             several = (marks,) if len(set(marks)) > 1 else ()
             inputs = sorted(zip(slots, inputs, *several, strict=True))
-        elif len(set(marks)) == 1:
-            inputs.sort()
-        elif len(set(marks)) < len(inputs):
-            inputs = sorted(zip(marks, inputs, strict=True))
+        elif len(inputs) > 1:
+            if marks[0] == marks[-1]:  # marks ascend, so all are equal
+                inputs.sort()
+            elif marks[-1] < len(inputs):  # some are equal
+                inputs = sorted(zip(marks, inputs, strict=True))
         rows.append((reduced.text[value], tuple(inputs)))
     groups = sorted([sorted([rank[v] for v in members]) for members in reduced.groups])
     back = sorted((rank[c], rank[h], n) for c, h, n in reduced.back)

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import yaml
 
 from archioptrx.core.config import Fields, bundled, finish, read_yaml
@@ -29,6 +28,9 @@ from archioptrx.graphs.nodes import (
     parse_nodes,
 )
 from archioptrx.graphs.signatures import POOLED, SIGNATURES, Choice, Hyperparameter, Kind, Width
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ class FunctionGraph:
 
         A data node is its name, a function node a tuple of its name.
         """
+        import networkx as nx  # here, because it takes longer than all else that a walk imports
+
         graph: nx.DiGraph[Any] = nx.DiGraph(name=self.name)
         graph.add_nodes_from((node.name, {"kind": "data", "domain": node.domain}) for node in self.data)
         for function in self.functions:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 Inputs = Sequence[tuple[int, ...]]
 """Values that each step reads."""
@@ -34,6 +35,15 @@ def descendants(count: int, inputs: Inputs) -> list[int]:
         for value in inputs[index]:
             sets[value] |= sets[count + index]
     return sets
+
+
+def _led_to(up: Sequence[int], value: int) -> int:
+    """Set of the values that a value leads to, itself included, by the ancestors of all values."""
+    members = 0
+    for other, mask in enumerate(up):
+        if mask >> value & 1:
+            members |= 1 << other
+    return members
 
 
 def bits(mask: int) -> list[int]:
@@ -71,19 +81,27 @@ class Components:
 
         The step that makes the first value of a head from values outside the loop doesn't belong to it.
         """
-        if not members >> value & 1 or value < self.count:
-            return False
-        return any(members >> v & 1 for v in self.inputs[value - self.count])
+        return bool(value >= self.count and members >> value & 1 and members & self._reads[value - self.count])
+
+    @cached_property
+    def _reads(self) -> list[int]:
+        """Set of the values that each step reads."""
+        sets = []
+        for values in self.inputs:
+            mask = 0
+            for value in values:
+                mask |= 1 << value
+            sets.append(mask)
+        return sets
 
     def outputs(self, members: int, targets: Sequence[int]) -> int:
         """Set of the values of a loop that are targets, or that a step outside the loop reads."""
         read = 0
         for target in targets:
             read |= 1 << target
-        for index, values in enumerate(self.inputs):
+        for index, values in enumerate(self._reads):
             if not self.inside(self.count + index, members):
-                for value in values:
-                    read |= 1 << value
+                read |= values
         return read & members
 
     def forward(self, members: int, targets: Sequence[int]) -> int:
@@ -92,23 +110,24 @@ class Components:
         inner = [i for i in range(len(self.inputs)) if self.inside(self.count + i, members)]
         for index in reversed(inner):
             if reaching >> (self.count + index) & 1:
-                for value in self.inputs[index]:
-                    reaching |= members & (1 << value)
+                reaching |= members & self._reads[index]
         return reaching
 
 
-def components(count: int, inputs: Inputs, edges: Edges) -> Components:
+def components(count: int, inputs: Inputs, edges: Edges, up: Sequence[int] | None = None) -> Components:
     """Find the loops. A back edge whose head doesn't lead to the value that it carries forms none.
+
+    `up` is the result of `ancestors`, where it is known.
 
     Without back edges there is no circle, so a component with a circle holds a back edge. Two closures over the few
     back edges are therefore enough, in the place of Tarjan's algorithm over all values.
     """
     if not edges:
         return Components(count, inputs, ())
-    down = descendants(count, inputs)
+    up = ancestors(count, inputs) if up is None else up
     # By back edge: set of the values that its head leads to, through any number of back edges.
-    reach = [down[head] for _, head, _ in edges]
-    grown = True
+    reach = [_led_to(up, head) for _, head, _ in edges]
+    grown = len(edges) > 1
     while grown:
         grown = False
         for i, mask in enumerate(reach):
@@ -121,37 +140,34 @@ def components(count: int, inputs: Inputs, edges: Edges) -> Components:
     for i, (carried, head, _) in enumerate(edges):
         if not reach[i] >> carried & 1 or any(loop >> head & 1 for loop in loops):
             continue
-        members = 0  # values that the head leads to and that lead to the head
-        for value in bits(reach[i]):
-            reached = down[value]
-            for j, (other, _, _) in enumerate(edges):
-                if down[value] >> other & 1:
-                    reached |= reach[j]
-            if reached >> head & 1:
-                members |= 1 << value
-        loops.append(members)
+        # Values that lead to the head, through any number of back edges; with `reach`, the members.
+        leading = up[head]
+        for j, (other, _, _) in enumerate(edges):
+            if reach[j] >> head & 1:
+                leading |= up[other]
+        loops.append(reach[i] & leading)
     return Components(count, inputs, tuple(loops))
 
 
 def live_values(
-    count: int, inputs: Inputs, edges: Edges, targets: Sequence[int]
-) -> tuple[int, list[tuple[int, int, int]]]:
-    """Set of the values that a target depends on, and the back edges that a target depends on.
+    count: int, inputs: Inputs, edges: Edges, targets: Sequence[int], up: Sequence[int] | None = None
+) -> tuple[int, list[tuple[int, int, int]], Components]:
+    """Set of the values that a target depends on, the back edges that a target depends on, and the loops of these.
 
-    A back edge is kept if it is part of a loop and the value that it carries reaches a target in a later pass. The
-    edges of one loop get the loop's iterations: the largest of theirs.
+    `up` is the result of `ancestors`, where it is known. A back edge is kept if it is part of a loop and the value that
+    it carries reaches a target in a later pass. The edges of one loop get the loop's iterations: the largest of theirs.
     """
-    remaining = list(edges)
+    remaining, up = list(edges), ancestors(count, inputs) if up is None else up
     # Without one back edge another may no longer be part of a loop, so this is repeated until all are kept.
     while True:
-        parts = components(count, inputs, remaining)
+        parts = components(count, inputs, remaining, up)
         looped = _of_loops(remaining, parts)
-        live = _closure(count, inputs, looped, targets)
+        live = _closure(up, looped, targets)
         needed = [e for e in looped if live >> e[1] & 1]
         if len(needed) > len(parts.loops):  # a loop has several back edges
             needed = _useful(count, inputs, needed, targets)
         if len(needed) == len(remaining):
-            return live, needed
+            return live, needed, parts
         remaining = needed
 
 
@@ -165,19 +181,18 @@ def _of_loops(edges: Edges, parts: Components) -> list[tuple[int, int, int]]:
     return looped
 
 
-def _closure(count: int, inputs: Inputs, edges: Edges, targets: Sequence[int]) -> int:
+def _closure(up: Sequence[int], edges: Edges, targets: Sequence[int]) -> int:
     """Set of the values that lead to a target, back edges included."""
-    carried = {head: source for source, head, _ in edges}
-    stack, live = list(targets), 0
-    while stack:
-        value = stack.pop()
-        if live >> value & 1:
-            continue
-        live |= 1 << value
-        if value in carried:
-            stack.append(carried[value])
-        if value >= count:
-            stack.extend(inputs[value - count])
+    live = 0
+    for target in targets:
+        live |= up[target]
+    grown = bool(edges)
+    while grown:
+        grown = False
+        for carried, head, _ in edges:
+            if live >> head & 1 and not live >> carried & 1:
+                live |= up[carried]
+                grown = True
     return live
 
 

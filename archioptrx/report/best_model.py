@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ def section(content: Content) -> Section | None:
     folder = content.folder
     try:
         model = load_model(folder.path) if content.winner is not None else trained_trial(folder, number)
-        return section_of(evaluate_held_out(model), whose)
+        return section_of(evaluate_held_out(model), whose, content.experiment.objective.metrics)
     except ArchiOpTrXError as error:
         reason, *_ = str(error).split("; allowed")
         return Section(NAME, TITLE, fragment("line.html", text=f"{whose} can't be shown: {reason}."))
@@ -59,7 +59,7 @@ def shown_trial(content: Content) -> tuple[int | None, str]:
     return best_kept, "" if best_kept is None else f"The best trial so far, {best_kept:04d}"
 
 
-def section_of(held: HeldOut, whose: str) -> Section:
+def section_of(held: HeldOut, whose: str, metrics: Sequence[str] = ()) -> Section:
     """Section on a model that has been evaluated.
 
     Parameters
@@ -68,13 +68,16 @@ def section_of(held: HeldOut, whose: str) -> Section:
         Outputs of the model on the test events.
     whose
         Name of the model, as the beginning of a sentence.
+    metrics
+        Metrics of the search's objective: they choose how tracks are counted.
     """
     events = len({graph.event for graph in held.graphs})
     count = f"{events:,} event{'s' * (events != 1)}"
     description = (
         f"{whose}, on {count} that were used neither for training nor for selection ({len(held.graphs):,} graphs)."
     )
-    body = fragment("held_out.html", facts=metric_facts(held), parts=target_parts(held))
+    parts = [*target_parts(held), *track_parts(held, metrics)]
+    body = fragment("held_out.html", facts=metric_facts(held), parts=parts)
     return Section(NAME, TITLE, body, description, scripts=("displays.js",))
 
 
@@ -103,6 +106,14 @@ def target_parts(held: HeldOut) -> list[Part]:
         else:
             shown_parts.append(Part(name, "", None, figures))
     return shown_parts
+
+
+def track_parts(held: HeldOut, metrics: Sequence[str]) -> list[Part]:
+    """Efficiency, fakes and duplicates of the tracks; nothing where the model makes none."""
+    from archioptrx.report.held_out_tracks import definition_of, track_figures
+
+    description, figures = track_figures(held, definition_of(metrics))
+    return [Part("Tracks", description, None, figures)] if figures else []
 
 
 def display_description(passes: int, metrics: Mapping[str, Any]) -> str:

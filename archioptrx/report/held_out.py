@@ -17,7 +17,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.batches import batched, graphs_for
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.storage.graph_views import facts_of
-from archioptrx.models.events import events_for
+from archioptrx.models.events import ModelData, events_for
 from archioptrx.models.model_folder import TrainedModel
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.classification_metrics import Bools, Ranking, rates
@@ -51,6 +51,8 @@ class HeldOut:
         Outputs of all passes of the last loop on the first batches, in order; one where there is no loop.
     metrics
         Metrics of `archioptrx evaluate` at `CUT`, without those of tracks.
+    events
+        The test events with their metadata; None: of no data set.
     """
 
     model: TrainedModel
@@ -59,6 +61,7 @@ class HeldOut:
     outputs: Sequence[Output]
     passes: Sequence[Sequence[Output]]
     metrics: Mapping[str, Any]
+    events: ModelData | None = None
 
     def targets(self) -> Iterator[tuple[str, Task, list[Tensor]]]:
         """Each target: its name (empty if it is the only one), its task and the model's output on each batch."""
@@ -157,7 +160,8 @@ def evaluate_held_out(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
     TrialError
         An output isn't a finite number.
     """
-    graphs = events_for(model, None).graphs
+    events = events_for(model, None)
+    graphs = events.graphs
     if not len(graphs):
         raise InputError("data: hold no test events; allowed: a share of the split for them, or --test PATH")
     batches = batched(graphs, graphs_for(graphs, EDGES_PER_EVALUATION))
@@ -178,7 +182,7 @@ def evaluate_held_out(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
                 outputs_by_pass = [apply_to(model.model(batch), Tensor.float)]
             outputs.append(outputs_by_pass[-1])
     metrics = model.task.scores(outputs, batches, cut=CUT, bins=True)
-    return HeldOut(model, graphs, batches, outputs, passes, metrics)
+    return HeldOut(model, graphs, batches, outputs, passes, metrics, events)
 
 
 def events_by_size(graphs: Sequence[HitGraph], count: int) -> list[tuple[str, list[int], str]]:

@@ -22,8 +22,8 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from archioptrx.core.errors import InputError
 from archioptrx.core.files import plain, write_atomically, writing
+from archioptrx.core.own_files import PAGE, check_page
 
 PACK_FROM = 20_000
 """Characters above which a figure is compressed: with ten thousand points it shrinks to a third."""
@@ -178,6 +178,7 @@ def page(
     return str(
         fragment(
             "page.html",
+            mark=PAGE,
             title=title,
             subtitle=subtitle,
             facts=facts,
@@ -193,9 +194,8 @@ def page(
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page atomically. Raises InputError where the file can't be written."""
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; allowed: a file, such as {path / 'report.html'}")
+    """Write a page atomically. Raises InputError where the file can't be written, or isn't a page of our own."""
+    check_page(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text)

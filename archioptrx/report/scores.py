@@ -12,7 +12,7 @@ from archioptrx.report.axes import name_and_sign, score_views, time_unit
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, View, figure
 from archioptrx.report.trials import SCRIPTS
-from archioptrx.search.retrain import SeedSpread
+from archioptrx.search.winner import SeedSpread
 
 Row = Mapping[str, Any]
 MANY = 1000

@@ -8,13 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.loops import ancestors, bits, components, descendants, live_values
+from archioptrx.graphs.loops import Components, Edges, ancestors, bits, components, descendants, live_values
+from archioptrx.graphs.operations import Operation
 from archioptrx.graphs.steps import BackEdge, Step
 from archioptrx.sampling.shortest_plans import Function, ShortestPlans
-from archioptrx.sampling.walk_tables import WalkTables
-
-Chosen = tuple[tuple[str, Any], ...]
-"""Parameters chosen at a step: (name, value) pairs."""
+from archioptrx.sampling.walk_tables import Chosen, WalkTables
 
 
 class PartialGraph:
@@ -27,6 +25,8 @@ class PartialGraph:
     type, inputs, made_by, idempotent, labels
         Lists by value: number of its data node; the values that its step reads; (function or way of merging, choices);
         whether it is the result of an idempotent block; its label (type and age), which never changes.
+    up
+        Ancestors of each value, itself included, back edges left out.
     back
         Back edges: carried value by head.
     open
@@ -43,6 +43,7 @@ class PartialGraph:
         self.made_by: list[tuple[Function | str, Chosen]] = []
         self.idempotent: list[bool] = []
         self.labels: list[str] = []
+        self.up: list[int] = []
         self.back: dict[int, int] = {}
         self.down: list[int] = []
         self.readers: dict[int, int] = {}
@@ -50,7 +51,7 @@ class PartialGraph:
         self._of_type = [0] * len(tables.names)
         self._idempotent = 0
         self._age = [0] * len(tables.names)
-        self._twins: dict[Any, int] = {}
+        self._twins: dict[Any, int] = {}  # values by their steps, for functions without weights of their own
         self._plan: ShortestPlans | None = None
         self._before_loops: list[tuple[list[list[Any]], dict[int, int], list[int]]] = []  # one entry a loop
         for name in tables.function_graph.sources:
@@ -70,6 +71,11 @@ class PartialGraph:
         """Numbers of all values but the sources."""
         return range(self.sources, len(self.type))
 
+    @property
+    def everything(self) -> int:
+        """Set of all values."""
+        return (1 << len(self.type)) - 1
+
     def of_type(self, name: int) -> int:
         """Set of all values of a type."""
         return self._of_type[name]
@@ -85,31 +91,51 @@ class PartialGraph:
 
     def open_all_but(self, closed: int) -> None:
         """Allow all values but these to be read, and all values that will be added."""
-        self.open = ((1 << len(self.type)) - 1) & ~closed
+        self.open = self.everything & ~closed
         self._plan = None
 
     def plan(self) -> ShortestPlans:
         """Costs, with the values that may be read now."""
         if self._plan is None:
-            readable, plain_values = self.open, self.open & ~self._idempotent
-            numbers = [(mask & readable).bit_count() for mask in self._of_type]
-            counts = tuple([number if number < 2 else 2 for number in numbers])
-            plain = tuple([bool(mask & plain_values) for mask in self._of_type])
-            self._plan = self.tables.plans.at(counts, plain)
+            self._plan = self.plan_of(self.open)
         return self._plan
+
+    def plan_of(self, readable: int) -> ShortestPlans:
+        """Costs, with a set of values that may be read."""
+        masks = [mask & readable for mask in self._of_type]
+        counts = tuple([(2 if mask & mask - 1 else 1) if mask else 0 for mask in masks])  # x & x - 1: no lowest bit
+        plain_values = ~self._idempotent
+        return self.tables.plans.at(counts, tuple([mask & plain_values != 0 for mask in masks]))
+
+    def sources_of(self, name: int, room: int, readable: int, plan: ShortestPlans) -> tuple[int, int]:
+        """Sets of the readable values from which a type is reached within the room: by one step or more; by none.
+
+        Parameters
+        ----------
+        plan
+            Costs with the readable values.
+        """
+        every, plain = plan.reach(name, room)
+        values = plain_values = 0
+        for kind in every:
+            values |= self._of_type[kind]
+        for kind in plain:
+            plain_values |= self._of_type[kind]
+        return (values | plain_values & ~self._idempotent) & readable, self._of_type[name] & readable
 
     def step(self, f: Function, inputs: tuple[int, ...], chosen: Chosen) -> int:
         """Apply a function; number of its result.
 
         Where the function has no weights of its own, and the same step exists, this is the value that exists.
         """
+        if f.renews:
+            return self._add(f.output, inputs, (f, chosen), f.idempotent)
         key = self._key(f, inputs, chosen)
-        if not f.renews:
-            twin = self._twins.get(key)
-            # A head changes from pass to pass. The same step elsewhere would give its first value in every pass, so the
-            # two differ and the head can't stand for it.
-            if twin is not None and self.open >> twin & 1 and twin not in self.back:
-                return twin
+        twin = self._twins.get(key)
+        # A head changes from pass to pass. The same step elsewhere would give its first value in every pass, so the
+        # two differ and the head can't stand for it.
+        if twin is not None and self.open >> twin & 1 and twin not in self.back:
+            return twin
         value = self._twins[key] = self._add(f.output, inputs, (f, chosen), f.idempotent)
         return value
 
@@ -143,11 +169,15 @@ class PartialGraph:
         self.idempotent.append(idempotent)
         self.labels.append(f"{self.tables.stems[name]}{self._age[name]}")
         self._age[name] += 1
-        bit = 1 << value
+        bit = above = 1 << value
+        for source in inputs:
+            above |= self.up[source]
+        self.up.append(above)
         self._of_type[name] |= bit
         self._idempotent |= bit if idempotent else 0
         self.open |= bit
-        self._plan = None
+        if self._plan is not None:
+            self._plan = self._plan.after(name, not idempotent)
         return value
 
     def refresh(self) -> None:
@@ -156,7 +186,7 @@ class PartialGraph:
         self.down = descendants(self.sources, steps)
         edges = [(carried, head, 1) for head, carried in self.back.items()]
         self.readers = {}
-        for members in components(self.sources, steps, edges).loops:
+        for members in components(self.sources, steps, edges, self.up).loops:
             self.readers[members] = 0
             for value in bits(members):
                 self.readers[members] |= self.down[value]
@@ -166,8 +196,7 @@ class PartialGraph:
 
         The step that makes the head's first value runs before the loop and doesn't count.
         """
-        up = ancestors(self.sources, self.inputs[self.sources :])
-        members = [value for value in bits(up[carried]) if up[value] >> head & 1 and value != head]
+        members = [value for value in bits(self.up[carried]) if self.up[value] >> head & 1 and value != head]
         return any(self._has_weights(value) for value in members)
 
     def _has_weights(self, value: int) -> bool:
@@ -216,6 +245,7 @@ class PartialGraph:
     def _restore(self) -> None:
         """Rebuild the sets of values, and the table of twins, from the lists."""
         self._of_type, self._idempotent = [0] * len(self._of_type), 0
+        self.up = ancestors(self.sources, self.inputs[self.sources :])
         for value, name in enumerate(self.type):
             self._of_type[name] |= 1 << value
             self._idempotent |= self.idempotent[value] << value
@@ -225,7 +255,7 @@ class PartialGraph:
     def _find_twins(self) -> None:
         self._twins = {}
         for value, (f, chosen) in enumerate(self.made_by):
-            if isinstance(f, Function):
+            if isinstance(f, Function) and not f.renews:
                 self._twins[self._key(f, self.inputs[value], chosen)] = value
 
     def add_loop(self, head: int, carried: int, targets: list[int]) -> None:
@@ -247,54 +277,40 @@ class PartialGraph:
         self._restore()
         return targets
 
-    def graph(self, targets: list[int], iterations: int) -> tuple[ComputationGraph, int]:
-        """Pruned computation graph, each loop with the same number of iterations, and its number of merges."""
-        count, steps = self.sources, self.inputs[self.sources :]
+    def live(self, targets: list[int], iterations: int) -> tuple[int, list[tuple[int, int, int]], Components]:
+        """Set of the values that a target depends on, the back edges that one depends on, and the loops of these.
+
+        Each loop has the same number of iterations.
+        """
+        steps = self.inputs[self.sources :]
         edges = [(carried, head, iterations) for head, carried in self.back.items()]
-        live, edges = live_values(count, steps, edges, targets)
-        sources = [value for value in range(count) if live >> value & 1]
-        live_results = [value for value in self.results() if live >> value & 1]
-        new = {v: i for i, v in enumerate(sources + live_results)}
-        names = self.tables.names
+        return live_values(self.sources, steps, edges, targets, self.up)
+
+    def graph(self, live: int, edges: Edges, targets: list[int]) -> tuple[ComputationGraph, int]:
+        """Computation graph of the live values, with these back edges, and its number of merges."""
+        kept, tables, count = bits(live), self.tables, self.sources
+        new = [0] * len(self.type)
+        for number, value in enumerate(kept):
+            new[value] = number
         numbers: dict[str, int] = {}
-        graph_steps, merges, used = [], 0, {self.type[v] for v in sources}
-        for value in live_results:
-            used.add(self.type[value])
-            inputs, kind = tuple([new[v] for v in self.inputs[value]]), names[self.type[value]]
-            f, chosen = self.made_by[value]
-            if isinstance(f, Function):
-                graph_steps.append(_step(f, chosen, inputs, kind, numbers))
-            else:
-                merges += 1
-                graph_steps.append(_merge_step(f, inputs, kind, numbers))
-        types = tuple(t for t in self.tables.types if self.tables.number[t.name] in used)
-        back = tuple(BackEdge(new[c], new[h], n) for c, h, n in edges)
-        graph = ComputationGraph(
-            types, tuple(names[self.type[v]] for v in sources), tuple(graph_steps), back, tuple(new[t] for t in targets)
+        steps, operations, merges, used = list[Step](), list[Operation](), 0, 0
+        for value in kept:
+            name = self.type[value]
+            used |= 1 << name
+            if value >= count:
+                f, chosen = self.made_by[value]
+                form = tables.form(f, chosen, name)
+                steps.append(form.with_inputs(tuple([new[v] for v in self.inputs[value]]), numbers))
+                operations.append(form.operation)
+                merges += isinstance(f, str)
+        types, symbols = tables.types_of(used)
+        graph = ComputationGraph.of_walk(
+            types,
+            tuple([tables.names[self.type[value]] for value in kept if value < count]),
+            tuple(steps),
+            tuple([BackEdge(new[c], new[h], n) for c, h, n in edges]),
+            tuple([new[t] for t in targets]),
+            tuple(operations),
+            symbols.union(*{operation.symbols for operation in operations}),
         )
         return graph, merges
-
-
-def _own_weights(name: str, numbers: dict[str, int]) -> str:
-    """Name for weights that no other step has; `numbers` counts the names."""
-    number = numbers[name] = numbers.get(name, -1) + 1
-    return f"{name}.{number}"
-
-
-def _step(f: Function, chosen: Chosen, inputs: tuple[int, ...], kind: str, numbers: dict[str, int]) -> Step:
-    node = f.node
-    weights = ""
-    if f.renews:
-        weights = _own_weights(f.name, numbers)
-    elif node.signature.has_weights:
-        # Steps that were built with other choices can't share weights.
-        weights = f.name + "".join(f",{key}={value}" for key, value in chosen)
-    params = tuple(sorted(f.fixed + chosen)) if chosen else f.fixed
-    return Step(f.name, node.block, inputs, kind, params, weights, node.per_pass)
-
-
-def _merge_step(way: str, inputs: tuple[int, ...], kind: str, numbers: dict[str, int]) -> Step:
-    if way == "add":
-        return Step("add", "add", inputs, kind)
-    # The projection of the concatenation to the data node's width.
-    return Step("concat", "mlp", inputs, kind, (("layers", 1),), _own_weights("merge", numbers))

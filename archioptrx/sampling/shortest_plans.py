@@ -13,7 +13,8 @@ counted as newly made. The tables are therefore memoised by these counts, and a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,10 @@ class Function:
         (parameter, labels, values) of the parameters that are decided at each step.
     fixed
         (parameter, value) of all others.
+    slots
+        Slots that take a type, by the type.
+    open_slots
+        All slots but one, by that one; all of them, under None.
     """
 
     number: int
@@ -54,6 +59,8 @@ class Function:
     renews: bool
     choices: tuple[tuple[str, tuple[str, ...], tuple[Any, ...]], ...]
     fixed: tuple[tuple[str, Any], ...]
+    slots: Mapping[int, tuple[int, ...]]
+    open_slots: Mapping[int | None, tuple[int, ...]]
 
 
 def functions_of(graph: FunctionGraph) -> tuple[Function, ...]:
@@ -63,12 +70,13 @@ def functions_of(graph: FunctionGraph) -> tuple[Function, ...]:
     for i, node in enumerate(graph.functions):
         signature = node.signature
         choices = [(k, v.options) for k, v in node.params if isinstance(v, Choice)]
+        inputs = tuple(number[name] for name in node.inputs)
         functions.append(
             Function(
                 number=i,
                 name=node.name,
                 node=node,
-                inputs=tuple(number[name] for name in node.inputs),
+                inputs=inputs,
                 output=number[node.output],
                 weight=node.weight,
                 distinct=signature.distinct,
@@ -77,6 +85,8 @@ def functions_of(graph: FunctionGraph) -> tuple[Function, ...]:
                 renews=signature.has_weights and node.weights == "own",
                 choices=tuple((k, tuple(map(value_text, options)), options) for k, options in choices),
                 fixed=tuple((k, v) for k, v in node.params if not isinstance(v, Choice)),
+                open_slots={g: tuple(s for s in range(len(inputs)) if s != g) for g in (None, *range(len(inputs)))},
+                slots={name: tuple(slot for slot, other in enumerate(inputs) if other == name) for name in inputs},
             )
         )
     return tuple(functions)
@@ -91,13 +101,27 @@ class FunctionMenu:
     functions: tuple[Function, ...]
 
 
+class _Menus:
+    """The menus of a place for all numbers of steps that are left: one for each cost at which a function is added."""
+
+    def __init__(self, costs: Sequence[tuple[int, Function]]) -> None:
+        """Order the functions, in the order of the function graph, by their costs."""
+        self._limits = sorted({cost for cost, _ in costs if cost < NEVER})
+        self._menus = [_menu([])]
+        self._menus += [_menu([f for cost, f in costs if cost <= limit]) for limit in self._limits]
+
+    def within(self, left: int) -> FunctionMenu:
+        """Functions of at most this cost."""
+        return self._menus[bisect_right(self._limits, left)]
+
+
 class ShortestPlans:
     """All costs for one set of readable values.
 
     Parameters
     ----------
-    functions
-        Functions of the function graph.
+    plans
+        The costs of the function graph that these belong to.
     counts
         Number of readable values by data node, 2 for two or more.
     plain
@@ -115,25 +139,29 @@ class ShortestPlans:
         Cost of a value that isn't the result of an idempotent block.
     """
 
-    def __init__(self, functions: Sequence[Function], counts: tuple[int, ...], plain: tuple[bool, ...]) -> None:
-        self.functions, self.counts = functions, counts
+    def __init__(self, plans: Plans, counts: tuple[int, ...], plain: tuple[bool, ...]) -> None:
+        self._plans, self.counts, self._is_plain = plans, counts, plain
         size = len(counts)
         self.have = [0 if count else NEVER for count in counts]
         self.plain = [0 if flag else NEVER for flag in plain]
         self.make, self.fresh = [NEVER] * size, [NEVER] * size
         # Relaxed until nothing changes, as in the algorithm of Bellman and Ford: costs only fall and are whole numbers
         # from 0, so this ends. For some dozen functions it is as fast as Knuth's queue.
-        while self._improve():
-            pass
-        self._others: dict[tuple[int, int], int] = {}
+        waiting: Iterable[Function] = plans.functions
+        while names := self._improve(waiting):
+            waiting = plans.readers(names)
+        self._others: dict[int, tuple[int, ...]] = {}
         self._ways: dict[int, tuple[list[int], list[int]]] = {}
-        self._menus: dict[tuple[Any, ...], FunctionMenu] = {}
-        self._reach: dict[tuple[int, int], tuple[tuple[int, bool], ...]] = {}
+        self._onward: dict[tuple[int, bool, int], _Menus] = {}
+        self._makers: dict[tuple[int, bool, bool], _Menus] = {}
+        self._reach: dict[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        self._after: dict[tuple[int, bool], ShortestPlans] = {}
 
-    def _improve(self) -> bool:
-        changed = False
-        for f in self.functions:
-            slots = [self.slot(f, slot) for slot in range(len(f.inputs))]
+    def _improve(self, functions: Iterable[Function]) -> set[int]:
+        """Lower the costs of the results of some functions; data nodes with a cost that fell."""
+        changed = set[int]()
+        for f in functions:
+            slots = self._slots(f)
             cost = 1 + sum(slots)
             fresh = cost
             if not f.renews:
@@ -146,8 +174,26 @@ class ShortestPlans:
             for table, value in tables + ([] if f.idempotent else [(self.plain, cost)]):
                 if value < table[f.output]:
                     table[f.output] = value
-                    changed = True
+                    changed.add(f.output)
         return changed
+
+    def after(self, name: int, plain: bool) -> ShortestPlans:
+        """Costs with one more readable value of a type; `plain`: it isn't the result of an idempotent block."""
+        key = (name, plain)
+        plan = self._after.get(key)
+        if plan is None:
+            counts, flags = list(self.counts), list(self._is_plain)
+            counts[name] = min(2, counts[name] + 1)
+            flags[name] |= plain
+            plan = self._after[key] = self._plans.at(tuple(counts), tuple(flags))
+        return plan
+
+    def _slots(self, f: Function) -> list[int]:
+        """Costs of the values for all slots of a function."""
+        if f.distinct and not f.idempotent:
+            return [self.slot(f, slot) for slot in range(len(f.inputs))]
+        costs = self.plain if f.idempotent else self.have
+        return [costs[name] for name in f.inputs]
 
     def slot(self, f: Function, slot: int, given_slot: int | None = None) -> int:
         """Cost of the value for one slot of a function; `given_slot` is the slot that a walk fills itself."""
@@ -161,13 +207,14 @@ class ShortestPlans:
                 return 0 if filled == 1 and self.counts[name] >= 2 else self.fresh[name]
         return self.have[name]
 
-    def others(self, f: Function, given_slot: int) -> int:
-        """Cost of all inputs of a function but one."""
-        key = (f.number, given_slot)
-        if key not in self._others:
-            slots = [slot for slot in range(len(f.inputs)) if slot != given_slot]
-            self._others[key] = sum(self.slot(f, slot, given_slot) for slot in slots)
-        return self._others[key]
+    def others(self, f: Function) -> tuple[int, ...]:
+        """Cost of all inputs of a function but one, by the slot of that one."""
+        known = self._others.get(f.number)
+        if known is None:
+            slots = range(len(f.inputs))
+            known = tuple(sum(self.slot(f, slot, given) for slot in slots if slot != given) for given in slots)
+            self._others[f.number] = known
+        return known
 
     def ways(self, target: int) -> tuple[list[int], list[int]]:
         """Cost of one step or more to a target, by the type of the value that the steps start from.
@@ -175,30 +222,38 @@ class ShortestPlans:
         The first list is for plain values, the second for results of an idempotent block, to which no idempotent block
         is applied again.
         """
-        if target not in self._ways:
-            size = len(self.counts)
-            free, after = [NEVER] * size, [NEVER] * size
-            changed = True
-            while changed:
-                changed = False
-                for f in self.functions:
-                    onward = 0 if f.output == target else after[f.output] if f.idempotent else free[f.output]
-                    for slot, name in enumerate(f.inputs):
-                        cost = 1 + self.others(f, slot) + onward
-                        for table in (free,) if f.idempotent else (free, after):
-                            if cost < table[name]:
-                                table[name] = cost
-                                changed = True
-            self._ways[target] = (free, after)
-        return self._ways[target]
+        known = self._ways.get(target)
+        if known is None:
+            known = self._ways[target] = self._compute_ways(target)
+        return known
 
-    def reach(self, target: int, room: int) -> tuple[tuple[int, bool], ...]:
-        """Types from which a target is reached within the room, and whether from plain values only."""
+    def _compute_ways(self, target: int) -> tuple[list[int], list[int]]:
+        size = len(self.counts)
+        free, after = [NEVER] * size, [NEVER] * size
+        waiting = self._plans.makers({target})
+        while waiting:
+            changed = set[int]()
+            for f in waiting:
+                onward = 0 if f.output == target else after[f.output] if f.idempotent else free[f.output]
+                for name, others in zip(f.inputs, self.others(f), strict=True):
+                    cost = 1 + others + onward
+                    for table in (free,) if f.idempotent else (free, after):
+                        if cost < table[name]:
+                            table[name] = cost
+                            changed.add(name)
+            waiting = self._plans.makers(changed)
+        return free, after
+
+    def reach(self, target: int, room: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Types from which a target is reached within the room: from any value; from plain values only."""
         key = (target, room)
-        if key not in self._reach:
+        known = self._reach.get(key)
+        if known is None:
             free, after = self.ways(target)
-            self._reach[key] = tuple((kind, after[kind] > room) for kind, cost in enumerate(free) if cost <= room)
-        return self._reach[key]
+            near = [kind for kind, cost in enumerate(free) if cost <= room]
+            known = tuple(k for k in near if after[k] <= room), tuple(k for k in near if after[k] > room)
+            self._reach[key] = known
+        return known
 
     def rest(self, f: Function, target: int) -> int:
         """Cost from the result of a function to a target."""
@@ -209,26 +264,17 @@ class ShortestPlans:
 
     def onward(self, name: int, idempotent: bool, target: int, left: int) -> FunctionMenu:
         """Functions that a walk may take from a value of a type with `left` steps to go."""
-        key = ("onward", name, idempotent, target, left)
-        if key not in self._menus:
-            allowed = [
-                f
-                for f in self.functions
-                if name in f.inputs
-                and not (idempotent and f.idempotent)
-                and any(self.step(f, slot, target) <= left for slot in self.slots(f, name))
-            ]
-            self._menus[key] = _menu(allowed)
-        return self._menus[key]
-
-    @staticmethod
-    def slots(f: Function, name: int) -> list[int]:
-        """Slots of a function that take a type."""
-        return [slot for slot, other in enumerate(f.inputs) if other == name]
+        key = (name, idempotent, target)
+        menus = self._onward.get(key)
+        if menus is None:
+            functions = [f for f in self._plans.readers({name}) if not (idempotent and f.idempotent)]
+            costs = [(min(self.step(f, slot, target) for slot in f.slots[name]), f) for f in functions]
+            menus = self._onward[key] = _Menus(costs)
+        return menus.within(left)
 
     def step(self, f: Function, slot: int, target: int) -> int:
         """Cost of a function applied to a value in a slot, and of the way from there to a target."""
-        return 1 + self.others(f, slot) + self.rest(f, target)
+        return 1 + self.others(f)[slot] + self.rest(f, target)
 
     def makers(self, name: int, fresh: bool, plain: bool, left: int) -> FunctionMenu:
         """Functions that may make a value of a type within `left` steps.
@@ -242,19 +288,16 @@ class ShortestPlans:
         left
             Steps that may be taken for it.
         """
-        key = ("makers", name, fresh, plain, left)
-        if key not in self._menus:
-            allowed = [
-                f
-                for f in self.functions
-                if f.output == name and not (plain and f.idempotent) and self.making(f, fresh) <= left
-            ]
-            self._menus[key] = _menu(allowed)
-        return self._menus[key]
+        key = (name, fresh, plain)
+        menus = self._makers.get(key)
+        if menus is None:
+            functions = [f for f in self._plans.makers({name}) if not (plain and f.idempotent)]
+            menus = self._makers[key] = _Menus([(self.making(f, fresh), f) for f in functions])
+        return menus.within(left)
 
     def making(self, f: Function, fresh: bool) -> int:
         """Cost of applying a function and of supplying all its inputs; with `fresh`, so that its result is new."""
-        slots = [self.slot(f, slot) for slot in range(len(f.inputs))]
+        slots = self._slots(f)
         if not fresh or f.renews:
             return 1 + sum(slots)
         if f.idempotent:
@@ -276,11 +319,24 @@ class Plans:
     def __init__(self, functions: Sequence[Function]) -> None:
         self.functions = functions
         self._known: dict[tuple[tuple[int, ...], tuple[bool, ...]], ShortestPlans] = {}
+        self._readers, self._makers = dict[int, list[int]](), dict[int, list[int]]()  # numbers of functions by type
+        for f in functions:
+            self._makers.setdefault(f.output, []).append(f.number)
+            for name in f.slots:
+                self._readers.setdefault(name, []).append(f.number)
 
     def at(self, counts: tuple[int, ...], plain: tuple[bool, ...]) -> ShortestPlans:
         """Costs for these counts."""
         key = (counts, plain)
         plan = self._known.get(key)
         if plan is None:
-            plan = self._known[key] = ShortestPlans(self.functions, counts, plain)
+            plan = self._known[key] = ShortestPlans(self, counts, plain)
         return plan
+
+    def readers(self, names: Iterable[int]) -> list[Function]:
+        """Functions that read one of these types, in the order of the function graph."""
+        return [self.functions[i] for i in sorted({i for name in names for i in self._readers.get(name, ())})]
+
+    def makers(self, names: Iterable[int]) -> list[Function]:
+        """Functions that make one of these types, in the order of the function graph."""
+        return [self.functions[i] for i in sorted({i for name in names for i in self._makers.get(name, ())})]

@@ -7,23 +7,22 @@ walk, as a walk only adds values that it may read; so a plan that fits goes on t
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Choose, Decision, Point, Trace
 from archioptrx.graphs.function_graph import FunctionGraph
-from archioptrx.graphs.loops import Components, bits, components
+from archioptrx.graphs.loops import Components, bits
 from archioptrx.sampling.budget import check_budget
 from archioptrx.sampling.candidate import DROPPED, Candidate
 from archioptrx.sampling.fit import applications, check_fits
 from archioptrx.sampling.partial_graph import PartialGraph
 from archioptrx.sampling.search_space import SearchSpace, check_covers
-from archioptrx.sampling.shortest_plans import Function
-from archioptrx.sampling.walk_tables import WalkTables
+from archioptrx.sampling.shortest_plans import Function, ShortestPlans
+from archioptrx.sampling.walk_tables import Chosen, WalkTables
 
 EVENTS = ("walks", "reverse walks", "recurrences", "branches", *DROPPED)
 """Names of the counts in `Candidate.events`."""
@@ -52,6 +51,11 @@ def _ageing(number: int, latest: float) -> tuple[float, ...]:
 def _falling(number: int) -> tuple[float, ...]:
     """Weights number, number - 1 … 1."""
     return tuple(map(float, range(number, 0, -1)))
+
+
+# Walks make the same few thousand points and decisions again and again: each is kept once, for all of them.
+_point = lru_cache(maxsize=65536)(Point)
+_decision = lru_cache(maxsize=65536)(Decision)
 
 
 class WalkSpace:
@@ -110,20 +114,24 @@ class _Walk:
         self.limits = space.search_space.walk
         self.partial = PartialGraph(space.tables)
         self.decisions: list[Decision] = []
-        self.events: Counter[str] = Counter(dict.fromkeys(EVENTS, 0))
+        self.events = dict.fromkeys(EVENTS, 0)
         self.left = 0
         self.targets: list[int] = []
 
     def pick(self, kind: str, place: str, labels: Sequence[str], weights: Sequence[float] | None = None) -> int:
         """Ask for one decision and record it; index of the option taken."""
-        index = self.choose(Point(kind, place), labels, _even(len(labels)) if weights is None else weights)
-        self.decisions.append(Decision(kind, place, labels[index]))
+        index = self.choose(_point(kind, place), labels, _even(len(labels)) if weights is None else weights)
+        self.decisions.append(_decision(kind, place, labels[index]))
         return index
 
     def pick_value(self, kind: str, place: str, values: int, latest: float = 0.0) -> int:
         """Choose one of a set of values; `latest` as in `WalkLimits`."""
-        members = bits(values)
         labels = self.partial.labels
+        if values and not values & values - 1:  # one value, as it is most often
+            value = values.bit_length() - 1
+            self.pick(kind, place, (labels[value],), _ageing(1, latest))
+            return value
+        members = bits(values)
         weights = _ageing(len(members), latest)
         return members[self.pick(kind, place, [labels[v] for v in members], weights)]
 
@@ -138,7 +146,7 @@ class _Walk:
         hyperparameters = self.pick_hyperparameters(graph)
         space = self.space
         trace = Trace(tuple(self.decisions), space.function_graph.digest, space.search_space.digest)
-        return Candidate(trace, graph, hyperparameters, dict(self.events))
+        return Candidate(trace, graph, hyperparameters, self.events)
 
     # Walks
 
@@ -185,7 +193,7 @@ class _Walk:
             plan, name = partial.plan(), partial.type[value]
             menu = plan.onward(name, partial.idempotent[value], target, self.left)
             f = menu.functions[self.pick("function", self.tables.names[name], menu.labels, menu.weights)]
-            slots = plan.slots(f, name)
+            slots: Sequence[int] = f.slots[name]
             slot = slots[0]  # the menu has only functions of which a slot fits
             if len(slots) > 1:
                 slots = [s for s in slots if plan.step(f, s, target) <= self.left]
@@ -206,21 +214,28 @@ class _Walk:
         fresh
             A slot that must get a new value; -1: none.
         """
-        open_slots = [slot for slot in range(len(f.inputs)) if slot not in inputs]
+        if len(inputs) < len(f.inputs):
+            self.supply_others(f, inputs, target, rest, fresh)
+        self.left -= 1  # a step that exists counts too, as it does in the plans
+        chosen: Chosen = ()
+        for key, labels, values in f.choices:
+            chosen = (*chosen, (key, values[self.pick("parameter", f"{f.name}.{key}", labels)]))
+        return self.partial.step(f, tuple([inputs[slot] for slot in range(len(f.inputs))]), chosen)
+
+    def supply_others(self, f: Function, inputs: dict[int, int], target: int | None, rest: int, fresh: int) -> None:
+        """Supply the inputs of a function that aren't given; parameters as of `apply`."""
         given_slot = next(iter(inputs), None)
+        open_slots = f.open_slots[given_slot]
         for position, slot in enumerate(open_slots):
             plan = self.partial.plan()  # anew for each slot: what was made for the one before may make this one cheaper
-            later = sum(
-                plan.fresh[f.inputs[other]] if other == fresh else plan.slot(f, other, given_slot)
-                for other in open_slots[position + 1 :]
-            )
-            after = 1 + later + rest + (plan.rest(f, target) if target is not None else 0)
+            after = 1 + rest + (plan.rest(f, target) if target is not None else 0)
+            for other in open_slots[position + 1 :]:
+                after += plan.fresh[f.inputs[other]] if other == fresh else plan.slot(f, other, given_slot)
             avoid = 0  # values that stand in other slots already, where the function wants different ones
             if f.distinct:
                 for value in inputs.values():
                     avoid |= 1 << value
             inputs[slot] = self.supply(f, slot, avoid, self.left - after, fresh == slot)
-        return self.take(f, tuple(inputs[slot] for slot in range(len(f.inputs))))
 
     def supply(self, f: Function, slot: int, avoid: int, budget: int, fresh: bool) -> int:
         """Value for one slot: one that exists, or a new one, made by a reverse walk within the budget."""
@@ -228,7 +243,7 @@ class _Walk:
         place = self.tables.names[name]
         usable = 0 if fresh else partial.readable(name, f.idempotent) & ~avoid
         # Where a value of this type stands in another slot, one that is made must not turn out to be that value again.
-        renew = fresh or bool(partial.of_type(name) & avoid)
+        renew = fresh or partial.of_type(name) & avoid != 0
         menu = partial.plan().makers(name, renew, f.idempotent, budget)
         if usable and (not menu.labels or self.pick("reuse", place, ("use", "make"), self.reuse) == 0):
             return self.pick_value("value", place, usable, self.limits.latest)
@@ -244,14 +259,6 @@ class _Walk:
         """Prior weights of `use` and `make`."""
         return self.limits.reuse, 1 - self.limits.reuse
 
-    def take(self, f: Function, inputs: tuple[int, ...]) -> int:
-        """Take one step, or the same step where it exists; number of its result."""
-        chosen = []
-        for key, labels, values in f.choices:
-            chosen.append((key, values[self.pick("parameter", f"{f.name}.{key}", labels)]))
-        self.left -= 1  # a step that exists counts too, as it does in the plans
-        return self.partial.step(f, inputs, tuple(chosen))
-
     # Further walks
 
     def further_walk(self, number: int) -> bool:
@@ -259,8 +266,10 @@ class _Walk:
         partial, place = self.partial, str(number)
         partial.refresh()
         room = self.limits.max_steps - partial.step_count
-        recurrences, branches = self.recurrences(room), self.branches(room - 1)  # a branch needs a step for its merge
-        kinds = [kind for kind, pairs in (("recurrence", recurrences), ("branch", branches)) if pairs]
+        # Both are worked out only as far as the next choice needs it: whether there is one, then those of one kind.
+        pairs = {"recurrence": self.recurrences(room), "branch": self.branches(room - 1)}  # a merge takes a step
+        first = {kind: pair for kind, others in pairs.items() if (pair := next(others, None))}
+        kinds = list(first)
         if not kinds:
             return False
         go_on = self.limits.recurrence
@@ -268,9 +277,9 @@ class _Walk:
             return False
         share = {"recurrence": 1 - self.limits.branch, "branch": self.limits.branch}
         kind = kinds[self.pick("walk", place, kinds, [share[kind] for kind in kinds])]
-        pairs = recurrences if kind == "recurrence" else branches
-        start = self.pick_value("from", kind, _union(pairs.values()))
-        target = self.pick_value("to", kind, sum(1 << t for t, starts in pairs.items() if starts >> start & 1))
+        starts = dict([first[kind], *pairs[kind]])
+        start = self.pick_value("from", kind, _union(starts.values()))
+        target = self.pick_value("to", kind, sum(1 << t for t, values in starts.items() if values >> start & 1))
         self.events["walks"] += 1
         if kind == "recurrence":
             self.recur(start, target, room)
@@ -278,27 +287,27 @@ class _Walk:
             self.branch(start, target, room - 1)
         return True
 
-    def recurrences(self, room: int) -> dict[int, int]:
-        """Set of the values that a recurrence may start from, by target.
+    def recurrences(self, room: int) -> Iterator[tuple[int, int]]:
+        """Targets of recurrences, each with the set of the values that one may start from.
 
         The target is a member of no loop, and the start descends from it, as only then the back edge closes a loop.
         """
-        partial, pairs = self.partial, dict[int, int]()
-        looped, closed = _union(partial.readers), -1  # members of all loops
-        known: dict[int, tuple[int, int]] = {}  # starts by type, as long as the same values are closed
+        partial, every = self.partial, self.partial.everything
+        looped = _union(partial.readers)  # members of all loops
+        plans: dict[int, ShortestPlans] = {}  # costs by the values that aren't read
+        known: dict[tuple[int, int], tuple[int, int]] = {}  # starts by type and values that aren't read
         for target in partial.results():
             if looped >> target & 1:
                 continue
-            if (nested := self.nested(target)) != closed:
-                partial.open_all_but(nested)
-                closed, known = nested, {}
-            name = partial.type[target]
-            if name not in known:
-                known[name] = self.starts(name, room)
-            walks, shortcuts = known[name]
+            key = name, nested = partial.type[target], self.nested(target)
+            if key not in known:
+                readable = every & ~nested
+                if nested not in plans:
+                    plans[nested] = partial.plan_of(readable)
+                known[key] = partial.sources_of(name, room, readable, plans[nested])
+            walks, shortcuts = known[key]
             if starts := partial.down[target] & (walks | shortcuts & ~(1 << target)):
-                pairs[target] = starts
-        return pairs
+                yield target, starts
 
     def nested(self, target: int) -> int:
         """Set of the values that read a loop which the target precedes: a recurrence doesn't read them.
@@ -306,6 +315,8 @@ class _Walk:
         A recurrence that read one would enclose that loop. Loops are the strongly connected components of the graph,
         so both would become one loop with one number of iterations, not a loop in a loop. So loops don't nest.
         """
+        if not self.partial.readers:
+            return 0
         waiting, descendants, closed = list(self.partial.readers.items()), self.partial.down[target], 0
         while entered := [(members, readers) for members, readers in waiting if members & descendants]:
             waiting = [item for item in waiting if item not in entered]
@@ -314,28 +325,20 @@ class _Walk:
             descendants |= closed
         return closed
 
-    def branches(self, room: int) -> dict[int, int]:
-        """Set of the values that a branch may start from, by target.
+    def branches(self, room: int) -> Iterator[tuple[int, int]]:
+        """Targets of branches, each with the set of the values that one may start from.
 
         The walk may read the target itself, but none of its other descendants: they will read the merge, so a merge
         that depended on them would close a circle without a back edge.
         """
-        partial, pairs = self.partial, dict[int, int]()
-        if room < 0:
-            return pairs
-        for target in partial.results():
-            partial.open_all_but(partial.down[target] & ~(1 << target))
-            walks, shortcuts = self.starts(partial.type[target], room)
-            if starts := walks | shortcuts & ~(1 << target):
-                pairs[target] = starts
-        return pairs
-
-    def starts(self, name: int, room: int) -> tuple[int, int]:
-        """Sets of the readable values from which a type is reached within the room: by one step or more; by none."""
-        partial, walks = self.partial, 0
-        for kind, plain in partial.plan().reach(name, room):
-            walks |= partial.readable(kind, plain)
-        return walks, partial.readable(name, False)
+        partial, every = self.partial, self.partial.everything
+        for target in partial.results() if room >= 0 else ():
+            itself = 1 << target
+            readable = every & ~partial.down[target] | itself
+            plan = partial.plan_of(readable)
+            walks, shortcuts = partial.sources_of(partial.type[target], room, readable, plan)
+            if starts := walks | shortcuts & ~itself:
+                yield target, starts
 
     def travel(self, start: int, target: int, room: int) -> int:
         """Take the steps of a recurrence or a branch; number of the value at their end.
@@ -384,33 +387,26 @@ class _Walk:
         partial = self.partial
         least = min(self.limits.iterations)
         while True:
-            graph, self.events["branches"] = partial.graph(self.targets, least)
-            count = len(graph.sources)
-            parts = components(
-                count, [s.inputs for s in graph.steps], [(e.carried, e.head, 1) for e in graph.back_edges]
-            )
+            live, edges, parts = partial.live(self.targets, least)
             sizes = [_size(parts, members) for members in parts.loops]
             # An upper bound: a step of a loop with n iterations runs n + 1 times at most.
-            spare = self.limits.max_executed - (len(graph.steps) + least * sum(sizes) if sizes else 0)
+            steps = (live >> partial.sources).bit_count()
+            spare = self.limits.max_executed - (steps + least * sum(sizes) if sizes else 0)
             if spare >= 0:
                 break
             self.events["loops over the limit of executed steps"] += 1
             self.targets = partial.drop_last_loop()
-        chosen = []
-        for number, size in enumerate(sizes):
+        chosen = dict[int, int]()  # iterations by loop
+        for number, (members, size) in enumerate(zip(parts.loops, sizes, strict=True)):
             allowed = [n for n in self.limits.iterations if (n - least) * size <= spare]
             labels, weights = [str(n) for n in allowed], [float(n) for n in allowed]  # long loops are likelier
-            chosen.append(allowed[self.pick("iterations", str(number), labels, weights)])
-            spare -= (chosen[-1] - least) * size
-        if chosen:
-            edges = tuple(
-                replace(e, iterations=next(n for n, m in zip(chosen, parts.loops, strict=True) if m >> e.head & 1))
-                for e in graph.back_edges
-            )
-            graph = replace(graph, back_edges=edges)
-        if len(graph.back_edges) > len(sizes):
+            chosen[members] = allowed[self.pick("iterations", str(number), labels, weights)]
+            spare -= (chosen[members] - least) * size
+        edges = [(c, h, next(n for members, n in chosen.items() if members >> h & 1)) for c, h, _ in edges]
+        graph, self.events["branches"] = partial.graph(live, edges, self.targets)
+        if len(edges) > len(sizes):
             # Of several back edges of one loop, some may change no target when the loop has few iterations.
-            graph = graph.pruned()
+            graph = replace(graph).pruned()  # a copy isn't taken for a pruned one
         self.events["recurrences"] = len(graph.back_edges)
         return graph
 

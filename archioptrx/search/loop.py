@@ -96,7 +96,7 @@ class Trials:
         self._refused: set[int] = set()
         self._unobserved: list[int] = []
         self._to_rerun: list[dict[str, Any]] = []
-        self._promoted: list[int] = []  # a paused trial that goes on next
+        self._promoted: list[tuple[int, bytes]] = []  # a paused trial that goes on next, and its state
         self._next_result = self._next = 0
         self._replay()
 
@@ -114,18 +114,19 @@ class Trials:
         if len(self.running) >= self.rules.workers or self._late():
             return None
         if self._goes_on():
-            number, self._promoted = self._promoted[0], []
-            return self._start(self.pauses.lines[number], self.rows[number])
+            (number, state), self._promoted = self._promoted[0], []
+            return self._start(self.pauses.lines[number], self.rows[number], state)
         if self._begun() >= self.rules.trials:
             return None
         line = self._to_rerun.pop(0) if self._to_rerun else self._propose()
         return None if line is None else self._start(line)
 
-    def _start(self, line: dict[str, Any], before: Mapping[str, Any] | None = None) -> TrialJob:
-        """Begin a trial, or go on with one that paused with the row `before`."""
+    def _start(
+        self, line: dict[str, Any], before: Mapping[str, Any] | None = None, state: bytes | None = None
+    ) -> TrialJob:
+        """Begin a trial, or go on from its state with one that paused with the row `before`."""
         number, limit = line["proposal"], self.rules.trial_time
         spec = self.rules.spec(line, self.candidates[number].graph)
-        state = None if before is None else self.pauses.state(before)
         spec = replace(
             spec, **self.records.retention.wanted(), pauses=self.schedule.pauses(line["epochs"]), state=state
         )
@@ -182,8 +183,8 @@ class Trials:
             number = self.schedule.promoted(self._closing())
             if number is None:
                 return False
-            if self.pauses.state(self.rows[number]) is not None:
-                self._promoted.append(number)
+            if (state := self.pauses.state(self.rows[number])) is not None:
+                self._promoted.append((number, state))
         return True
 
     def _exhausted(self) -> bool:
@@ -347,11 +348,12 @@ class Trials:
         running = self.running.pop(number)
         row, before = make_row(running, status, message), running.before
         # Before the line: what has a line has its weights, and what has paused its state.
-        self.records.retention.store(row, running.weights, before)
+        state = running.state if row["status"] == "pruned" else None
+        self.records.retention.store(row, running.weights, before, pauses=state is not None)
         if before is not None:
             self.pauses.forget(before)
-        if row["status"] == "pruned" and running.state is not None:
-            self.pauses.store(row, running.line, running.state)
+        if state is not None:
+            self.pauses.store(row, running.line, state)
         else:
             self.schedule.drop(number)
         self.folder.trials.append(row)
@@ -394,7 +396,7 @@ class Trials:
         self.pauses.known(last, {line["proposal"]: line for line in lines})
         for row in last:
             self.schedule.remember(row["proposal"], curve_of(row), row["proposal"] in self.pauses.lines)
-        self.records.retention.known(last)
+        self.records.retention.known(last, self.pauses.lines)
         self.records.retention.tidy(last)
 
     def _candidate_of_line(self, line: Mapping[str, Any], covered: bool, trusted: bool) -> Candidate:

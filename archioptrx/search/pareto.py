@@ -11,7 +11,7 @@ from rich.table import Table
 from archioptrx.runs.leaderboard import front_numbers, pareto_front
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.runs.text import plain_text
-from archioptrx.search.retrain import SeedSpread
+from archioptrx.search.winner import SeedSpread
 from archioptrx.training.objective import Objective, header, value_text
 
 

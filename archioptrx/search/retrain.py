@@ -11,7 +11,6 @@ trial is repeated with its own seed, on CPU to the same weights: a search with a
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,10 +26,8 @@ from archioptrx.runs.text import duration_text
 from archioptrx.search.jobs import TrialJob
 from archioptrx.search.records import Records
 from archioptrx.search.rules import trial_seed
+from archioptrx.search.winner import OWN_SEED, SeedSpread, Winner, first_difference, metrics_of
 from archioptrx.training.trial_spec import TrialSpec
-
-OWN_SEED = -1
-"""Number of a retraining that repeats the trial as it was."""
 
 
 class RetrainingListener(Protocol):
@@ -70,44 +67,6 @@ class RetrainingPlan:
     workers: int
     seed: int
     trial_time: float | None = None
-
-
-@dataclass(frozen=True)
-class SeedSpread:
-    """Mean and sample standard deviation of a score over seeds; the deviation is 0 for one seed."""
-
-    mean: float
-    deviation: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> SeedSpread:
-        """Compute mean and standard deviation of one or more values."""
-        return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
-
-
-@dataclass(frozen=True)
-class Winner:
-    """Candidate with the highest mean validation score.
-
-    Attributes
-    ----------
-    proposal, repeat
-        Number of the proposal, and of its retraining with the best validation score, whose weights are in `best/`;
-        `OWN_SEED`: it repeats the trial.
-    score, seeds
-        Validation score over the seeds, and their number.
-    failed
-        Number of its further seeds whose training failed.
-    test
-        Spread of each metric on test events over the seeds.
-    """
-
-    proposal: int
-    repeat: int
-    score: SeedSpread
-    seeds: int
-    failed: int
-    test: dict[str, SeedSpread]
 
 
 class Retraining:
@@ -183,14 +142,15 @@ class Retraining:
         """Whether `best/` holds the winner."""
         job = (winner.proposal, winner.repeat)
         if self._placed.get(job) is None:
-            fault = self._fault_of_best(job)
+            fault = self._fault_of_best(winner)
             self._placed[job] = fault is None
             if fault:
                 self.listener.note(f"{self.folder.best}: {fault}; it is made again")
         return self._placed[job]
 
-    def _fault_of_best(self, job: tuple[int, int]) -> str | None:
+    def _fault_of_best(self, winner: Winner) -> str | None:
         """Fault of `best/`, "" where it is missing or holds another winner; None: it is whole."""
+        job = (winner.proposal, winner.repeat)
         # Here, since it loads torch, which `inspect` comes along without.
         from archioptrx.models.model_folder import FILES, digest_of, load_model
 
@@ -223,6 +183,12 @@ class Retraining:
         recorded = self.folder.environment().get("data", {}).get("metadata")
         if recorded not in (None, plain(model.metadata.to_dict())):
             return "is damaged: its metadata.json describes other data than those of the search"
+        if (name := first_difference(held, metrics_of(winner, self.rows[job]["bins"]))) is not None:
+            # Its weights are whole, so nothing needs to be trained again.
+            with writing(self._weights(job)):
+                self._weights(job).parent.mkdir(exist_ok=True)
+            write_atomically(self._weights(job), (best / "weights.pt").read_bytes())
+            return f"its metrics.json has another {name} than the journals"
         return None
 
     def next(self) -> TrialJob | None:

@@ -32,14 +32,17 @@ from archioptrx.search.loop import Trials
 from archioptrx.search.measuring import Measuring
 from archioptrx.search.progress import Progress
 from archioptrx.search.records import Records
+from archioptrx.search.references import FILE as REFERENCES
+from archioptrx.search.references import references_text
 from archioptrx.search.repetition import repeated
-from archioptrx.search.retrain import Retraining, RetrainingPlan, Winner
+from archioptrx.search.retrain import Retraining, RetrainingPlan
 from archioptrx.search.rules import Rules
 from archioptrx.search.sampler_state import Keeper, SnapshotError
 from archioptrx.search.schedule import make_schedule
 from archioptrx.search.screening import make_screening
 from archioptrx.search.setup import ConstraintCheck, Setup, Specs
 from archioptrx.search.space import SpaceEnds
+from archioptrx.search.winner import Winner, metrics_of
 from archioptrx.tasks.task import Task
 from archioptrx.training.fit import check_parts, prepare, step_starts
 from archioptrx.training.proxies import unfit
@@ -183,6 +186,7 @@ def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
     began = {"experiment": kept, "workers": experiment.resources.workers, **_of_space(setup)}
     record = environment(data={**data, "widths": widths}, seed=experiment.seed, **began)
     texts = {EARLIER_FILE: setup.earlier.text} if setup.earlier.rows else {}
+    texts |= {REFERENCES: references_text(experiment, setup.references)} if experiment.references else {}
     return RunFolder.create(path, setup.experiment, record, setup.files, texts)
 
 
@@ -265,6 +269,7 @@ def run_search(
         return trials[0]
 
     def second() -> Measuring:
+        records.retention.settle()
         with replaying():
             return Measuring(folder, specs.trial, progress, records)
 
@@ -356,15 +361,7 @@ def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, wi
     line = folder.proposal(winner.proposal)
     rows = {(r["proposal"], r["repeat"]): r for r in folder.retrained.read()}
     row = rows[winner.proposal, winner.repeat]
-    metrics = {
-        "proposal": winner.proposal,
-        "repeat": winner.repeat,
-        "seeds": winner.seeds,
-        "failed_seeds": winner.failed,
-        "validation": asdict(winner.score),
-        "test": {name: asdict(spread) for name, spread in winner.test.items()},
-        "bins": row["bins"],
-    }
+    metrics = metrics_of(winner, row["bins"])
     trace = Trace.from_json(line["trace"])
     graph = ComputationGraph.from_dict(line["graph"])
     architecture = Architecture(graph, line["hyperparameters"], trace=trace if trace.decisions else None)

@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from archioptrx.core.config import bundled, finish
+from archioptrx.core.config import finish
 from archioptrx.core.errors import ReplayError
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.decisions import Trace
 from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.graphs.shapes import TargetWidth
 from archioptrx.runs.experiment import Experiment
@@ -26,8 +25,10 @@ from archioptrx.sampling.samplers.screen import Values, check_screened
 from archioptrx.sampling.samplers.variation import trace_in
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.earlier import EarlierRuns, earlier_warnings
+from archioptrx.search.references import references_of
 from archioptrx.search.rules import Reference
-from archioptrx.search.space import TRAINING_FIELDS, SpaceEnds, load_architecture, make_space, tried
+from archioptrx.search.space import SpaceEnds, make_space
+from archioptrx.search.walk_space import TRAINING_FIELDS, tried
 from archioptrx.training.settings import Training
 from archioptrx.training.trial_spec import TrialLimits, TrialSpec
 
@@ -125,7 +126,7 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
     Parameters
     ----------
     run
-        A run folder, whose own copies of function graph (or architecture) and search space are read.
+        A run folder, whose own copies of function graph (or architecture), search space and references are read.
 
     Raises
     ------
@@ -134,7 +135,7 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
     """
     faults: list[str] = []
     space = make_space(experiment, run, faults)
-    references = [tried(faults, partial(_reference, name)) for name in experiment.references]
+    references = references_of(experiment, run, faults)
     if space is None:
         finish(faults)
         raise AssertionError("a search without a space has a fault")
@@ -205,14 +206,6 @@ def check_trackers(names: Sequence[str]) -> None:
             for name, package in packages.items()
         ]
     )
-
-
-def _reference(name: str) -> Reference:
-    path = bundled("experiments/architectures", name)
-    architecture = load_architecture(path)
-    trace = getattr(architecture, "trace", None) or Trace(())
-    name = path.stem if path.stem != "architecture" else "/".join(path.parts[-3:-1])  # of a run's best
-    return Reference(name, Candidate(trace, architecture.graph, architecture.hyperparameters))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KEYS = {"data": "data.path", "test": "test", "epochs": "training.epochs", "time": "budget.time"}
+KEYS = {
+    **{"data": "data.path", "test": "test", "epochs": "training.epochs", "time": "budget.time"},
+    **{"seed": "seed", "track": "track"},
+}
 """Key of the experiment for each option."""
 OF_SEARCH = dict.fromkeys(("retrain.epochs", "budget.time", "budget.trial_time"))
 """Keys of a search that don't hold for a training after it."""
@@ -69,24 +72,21 @@ def choose(args: argparse.Namespace) -> SingleTraining:
         One line for every fault.
     """
     overrides = {KEYS[flag]: value for flag in KEYS if (value := getattr(args, flag)) is not None}
-    options = {KEYS[flag]: f"--{flag}" for flag in KEYS} | {"track": "--track"}
-    faults = read_assignments(args.set, overrides, options)
-    if args.seed is not None and args.seed < 0:
-        faults.append(f"--seed: is {args.seed}; allowed: 0 or more")
-    finish(faults)
-    as_it_was = not overrides.keys() - {KEYS["time"]} and args.seed is None
-    overrides["track"] = args.track or "none"
+    options = {KEYS[flag]: f"--{flag}" for flag in KEYS}
+    finish(read_assignments(args.set, overrides, options))
+    as_it_was = not overrides.keys() - {KEYS["time"], KEYS["track"]}
+    overrides.setdefault(KEYS["track"], "none")
     trial = of_run(args.architecture)
     if trial is None:
         experiment = parse_experiment(usual(), "train", options, overrides)
         loaded = load_architecture(args.architecture)
-        return SingleTraining(loaded, Path(args.architecture).stem, experiment, args.seed or 0, track=experiment.track)
+        return SingleTraining(loaded, Path(args.architecture).stem, experiment, experiment.seed, track=experiment.track)
     folder, line = trial
     overrides = {**OF_SEARCH, **overrides}
     overrides.setdefault("training.epochs", line["epochs"])
     experiment = parse_experiment(folder.document(), folder.place, options, overrides)
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
-    seed = line["seed"] if args.seed is None else args.seed
+    seed = experiment.seed if KEYS["seed"] in overrides else line["seed"]
     name = f"{experiment.name}-{line['proposal']:04d}"
     return SingleTraining(architecture, name, experiment, seed, trial if as_it_was else None, experiment.track)
 

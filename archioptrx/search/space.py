@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from archioptrx.core.config import bundled, finish
-from archioptrx.core.errors import ArchiOpTrXError, did_you_mean
+from archioptrx.core.config import bundled
+from archioptrx.core.errors import did_you_mean
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
@@ -20,16 +20,13 @@ from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.fixed_architecture import FixedSpace
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
-from archioptrx.training.settings import Training
+from archioptrx.search.walk_space import TRAINING_FIELDS, check_settings, tried, unused, walk_space
 
-TRAINING_FIELDS = frozenset(field.name for field in fields(Training)) - {"seed", "threads", "epochs_per_pass"}
-"""Hyperparameters that are settings of the training. Scores are compared by epochs, which are as long in all trials."""
 FOLDERS = {
     "architecture": "experiments/architectures",
     "function_graph": "function_graphs",
     "search_space": "search_spaces",
 }
-T = TypeVar("T")
 
 
 def load_architecture(name: str | Path) -> Architecture:
@@ -49,15 +46,6 @@ def load_architecture(name: str | Path) -> Architecture:
     for key in unknown:
         print(f"{path}: hyperparameters.{key}: has no effect; {did_you_mean(key, known)}", file=sys.stderr)
     return architecture
-
-
-def tried(faults: list[str], act: Callable[[], T]) -> T | None:
-    """Call `act`; its faults are added to `faults` instead of raised, and the result is None."""
-    try:
-        return act()
-    except ArchiOpTrXError as error:
-        faults.extend(error.faults)
-        return None
 
 
 @dataclass(frozen=True)
@@ -145,55 +133,13 @@ def _walk(experiment: Experiment, files: Mapping[str, Path], graph: FunctionGrap
     return SearchedSpace(files, walk, SpaceEnds.of_function_graph(graph), warnings=warnings)
 
 
-def walk_space(graph: FunctionGraph, space: SearchSpace, place: str) -> tuple[WalkSpace, tuple[str, ...]]:
-    """Space of the walks on a graph, and a warning for each hyperparameter that neither graph nor training uses.
-
-    An unused hyperparameter isn't decided: its values would be different candidates of the same network.
-
-    Parameters
-    ----------
-    place
-        Name of the search space in messages.
-
-    Raises
-    ------
-    InputError
-        A hyperparameter is missing, or one of the training has a value that isn't allowed.
-    """
-    finish(_setting_faults(space))
-    used = {*graph.hyperparameters, *TRAINING_FIELDS}
-    grids = tuple(grid for grid in space.hyperparameters if grid.name in used)
-    warnings = _unused([grid.name for grid in space.hyperparameters if grid.name not in used], used, graph.name, place)
-    return WalkSpace(graph, replace(space, hyperparameters=grids)), warnings
-
-
 def _fixed(
     experiment: Experiment, files: Mapping[str, Path], architecture: Architecture, space: SearchSpace
 ) -> SearchedSpace:
     """Space of the hyperparameters of one architecture."""
-    finish(_setting_faults(space))
+    check_settings(space)
     fixed = FixedSpace(architecture, space, TRAINING_FIELDS)
     name = architecture.name or Path(str(experiment.architecture)).stem
     used = {*architecture.graph.symbols, *TRAINING_FIELDS}
-    warnings = _unused(fixed.left_out, used, name, experiment.search_space)
+    warnings = unused(fixed.left_out, used, name, experiment.search_space)
     return SearchedSpace(files, fixed, SpaceEnds.of_network(architecture.graph, name), fixed.own(), warnings)
-
-
-def _unused(names: Sequence[str], used: set[str], user: str, place: str) -> tuple[str, ...]:
-    return tuple(
-        f"{place}: hyperparameters.{name}: is not used: neither {user} nor the training has it; "
-        f"{did_you_mean(name, sorted(used))}"
-        for name in names
-    )
-
-
-def _setting_faults(space: SearchSpace) -> list[str]:
-    faults: list[str] = []
-    for name in TRAINING_FIELDS & set(space.grid):
-        for value in space.grid[name].values:
-            tried(faults, partial(_setting, name, value))
-    return faults
-
-
-def _setting(name: str, value: Any) -> Training:
-    return Training().but(**{name: value})

@@ -29,6 +29,8 @@ from archioptrx.tasks.options.meaning import kind_of_task
 VARY = "vary"
 LISTS = ("references", "earlier_runs")
 """Keys whose value is a list, which are varied as a whole."""
+OF_EVENTS = ("data", "split", "test")
+"""Keys that decide on which events a search is scored."""
 OWN_FILES = frozenset({"experiment.yaml", SEARCHES, "lock"})
 """Files of a study's folder besides the folders of its searches."""
 T = TypeVar("T")
@@ -73,6 +75,14 @@ class Study:
     def name(self) -> str:
         """Name of the study, and of its folder."""
         return str(self.document["name"])
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Warning where the searches are scored on different events; empty where they aren't."""
+        keys = [key for key in self.document[VARY] if key.split(".")[0] in OF_EVENTS]
+        if not keys:
+            return ()
+        return (f"{VARY}: {', '.join(keys)}: scores of different events aren't compared with each other",)
 
 
 def load_study(

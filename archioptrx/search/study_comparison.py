@@ -1,7 +1,11 @@
-"""Comparison of a study: one row for each combination of the varied keys but `seed`, mean and spread over seeds."""
+"""Comparison of a study: one row for each combination of the varied keys but `seed`, mean and spread over seeds.
+
+Scores of different events aren't comparable: a row is compared with the first one of the same data and split.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -32,17 +36,20 @@ class SearchOutcome:
         `quarter`, `half`, `all`: the curve after these parts of the trials; `validation`, `test`: the winner trained
         again, mean over its trainings; `parameters`: of the winner; `architectures`: distinct ones; `seconds`: wall
         time. None: there is none.
+    events
+        Data and split whose scores these are: those of others mean something else.
     """
 
     combination: Combination
     ended: bool
     curve: tuple[float | None, ...]
     figures: Mapping[str, float | None]
+    events: str = ""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean difference to the first row over the seeds that both have, and its standard error (None: one seed)."""
+    """Mean difference to another row over the seeds that both have, and its standard error (None: one seed)."""
 
     mean: float
     error: float | None
@@ -66,14 +73,17 @@ class SeedGroup:
         Outcomes of the searches that have ended.
     searches
         Number of searches, with those that have not ended.
+    reference
+        Label of the first row of the same events; None: this is it.
     differences
-        Differences to the first row, by figure; the first row has none.
+        Differences to that row, by figure.
     """
 
     label: str
     values: Mapping[str, Any]
     outcomes: tuple[SearchOutcome, ...]
     searches: int
+    reference: str | None
     differences: Mapping[str, Difference]
 
     def numbers(self, figure: str) -> list[float]:
@@ -102,6 +112,7 @@ def outcome_of(
     metric: str,
     winner: Mapping[str, Any] | None,
     seconds: float | None,
+    events: str = "",
 ) -> SearchOutcome:
     """Figures of one search.
 
@@ -113,6 +124,8 @@ def outcome_of(
         Metric of the first goal itself, without the cost that its score subtracts.
     winner
         `best/metrics.json`; None: there is none yet.
+    events
+        See `SearchOutcome`.
     """
     ordered = sorted(rows, key=lambda row: row["proposal"])
     curve = running_best([row["score"] for row in ordered])
@@ -128,7 +141,7 @@ def outcome_of(
         "architectures": len({row["fingerprint"] for row in ordered}),
         "seconds": seconds,
     }
-    return SearchOutcome(combination, winner is not None and seconds is not None, curve, figures)
+    return SearchOutcome(combination, winner is not None and seconds is not None, curve, figures, events)
 
 
 def outcomes_of(folder: StudyFolder) -> tuple[list[SearchOutcome], Goal]:
@@ -142,8 +155,15 @@ def outcomes_of(folder: StudyFolder) -> tuple[list[SearchOutcome], Goal]:
         over = end is not None and end["budget"] == asdict(experiment.budget)
         winner = run.winner() if over else None
         seconds = end["seconds"] if end is not None and over else None
-        outcomes.append(outcome_of(combination, run.ended(), experiment.budget.trials, goal.metric, winner, seconds))
+        trials, events = experiment.budget.trials, events_of(run.environment())
+        outcomes.append(outcome_of(combination, run.ended(), trials, goal.metric, winner, seconds, events))
     return outcomes, goal
+
+
+def events_of(environment: Mapping[str, Any]) -> str:
+    """Data and split of a search, by the record of its folder: equal where its scores are those of the same events."""
+    data, experiment = (environment.get(key) or {} for key in ("data", "experiment"))
+    return json.dumps([data.get("fingerprint"), data.get("split"), experiment.get("split")], sort_keys=True)
 
 
 def seed_groups(outcomes: Sequence[SearchOutcome], name: str) -> list[SeedGroup]:
@@ -153,16 +173,21 @@ def seed_groups(outcomes: Sequence[SearchOutcome], name: str) -> list[SeedGroup]
         label = "-".join(text for key, text in outcome.combination.labels.items() if key != SEED)
         groups.setdefault(label or name, []).append(outcome)
     rows: list[SeedGroup] = []
+    firsts: dict[str, int] = {}  # place of the first row of some events
     for label, group in groups.items():
         ended = tuple(outcome for outcome in group if outcome.ended)
         values = {key: value for key, value in group[0].combination.values.items() if key != SEED}
-        against = seed_differences(ended, rows[0].outcomes) if rows else {}
-        rows.append(SeedGroup(label, values, ended, len(group), against))
+        first = firsts.setdefault(group[0].events, len(rows))
+        reference = rows[first] if first < len(rows) else None
+        against = seed_differences(ended, reference.outcomes) if reference else {}
+        rows.append(
+            SeedGroup(label, values, ended, len(group), None if reference is None else reference.label, against)
+        )
     return rows
 
 
 def seed_differences(row: Sequence[SearchOutcome], first: Sequence[SearchOutcome]) -> dict[str, Difference]:
-    """Difference of each figure to the first row, paired by seed."""
+    """Difference of each figure to those of another row of the same events, paired by seed."""
     pairs = [
         (outcome.figures, reference.figures)
         for outcome in row

@@ -35,10 +35,22 @@ def study_text(folder: StudyFolder) -> str:
     ]
     if any(difference.error is not None for row in rows for difference in row.differences.values()):
         parts.append(
-            f"* differs from {rows[0].label} by more than the standard error of the difference, paired by seed\n"
+            f"* differs from {_references(rows)} by more than the standard error of the difference, paired by seed\n"
             "  (where nothing differs, chance alone does so in three to five of ten cases)"
         )
+    if len(apart := _of_other_events(rows)) > 1:
+        parts.append(f"scores of other data or another split, not compared with each other: {', '.join(apart)}")
     return "\n".join(parts)
+
+
+def _of_other_events(rows: Sequence[SeedGroup]) -> list[str]:
+    """Labels of the first row of each data and split."""
+    return [row.label for row in rows if row.reference is None]
+
+
+def _references(rows: Sequence[SeedGroup]) -> str:
+    first, *more = _of_other_events(rows)
+    return "the first row of the same data and split" if more else first
 
 
 def study_json(folder: StudyFolder) -> str:
@@ -72,6 +84,7 @@ def _row_document(row: SeedGroup) -> dict[str, Any]:
         "label": row.label,
         "values": row.values,
         "searches": row.searches,
+        "reference": row.reference,
         "ended": [outcome.combination.name for outcome in row.outcomes],
         "figures": {
             figure: {

@@ -18,6 +18,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.classification_metrics import Bools, ClassifiedRows, Cut, Floats, cut_for_efficiency, logit
 from archioptrx.tasks.comparison import Baseline, against_baseline, medals
 from archioptrx.tasks.metrics import metrics_of
+from archioptrx.tasks.options.edge_classification import class_weight_of
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
 from archioptrx.tasks.task import Task, TaskObjective, mean_loss
 from archioptrx.tasks.tracks.finders import Places
@@ -72,7 +73,7 @@ class BinaryClassification(Task):
     Parameters
     ----------
     class_weight
-        Weight of true rows in the loss: a number, `none` or `balanced` (false rows per true one of the batch; in
+        Weight of true rows in the loss: a number, `none` (1) or `balanced` (false rows per true one of the batch; in
         metrics, of the graph).
     tracks
         Rules by which tracks are found from the scores.
@@ -89,7 +90,7 @@ class BinaryClassification(Task):
     rows: Rows
 
     def __init__(self, class_weight: str | float = "none", tracks: TrackOptions = USUAL) -> None:
-        self.class_weight, self.finding = class_weight, tracks
+        self.class_weight, self.finding = class_weight_of(class_weight), tracks
 
     def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
         """Fault of graphs without any true row that counts."""

@@ -85,7 +85,8 @@ class TrackSet(Task):
     def match(self, logits: Tensor, predicted: Tensor, truth: Tensor) -> Match:
         """Match slots and tracks of one graph. Shapes: logits [S], predicted [S, C], truth [T, C]."""
         with torch.no_grad():
-            cost = softplus(-logits)[:, None] + self.options.parameter_weight * self._distance(predicted, truth)
+            distance = self._distance(predicted, truth, self.options.delta)
+            cost = softplus(-logits)[:, None] + self.options.parameter_weight * distance
         slots, tracks = linear_sum_assignment(cost.double().cpu().numpy())
         return Match(torch.from_numpy(slots).to(logits.device), torch.from_numpy(tracks).to(logits.device))
 
@@ -95,7 +96,8 @@ class TrackSet(Task):
         """Score lists of tracks; see `Task.metrics`.
 
         A slot is accepted where its probability is the cut or more. Accepted slots and tracks are matched by their
-        parameters alone; a pair is good where each scaled number agrees within the tolerance.
+        parameters alone, with the mean Huber loss that turns from square to linear at the tolerance: what the training
+        minimised has no part in it. A pair is good where each scaled number agrees within the tolerance.
 
         Returns
         -------
@@ -109,7 +111,7 @@ class TrackSet(Task):
         errors: list[int] = []
         ours, theirs = [np.zeros((0, self.channels))], [np.zeros((0, self.channels))]
         for predicted, truth in self.accepted(outputs, graphs, cut):
-            distance = self._distance(predicted, truth).double().cpu().numpy()
+            distance = self._distance(predicted, truth, self.options.tolerance).double().cpu().numpy()
             slots, matched = linear_sum_assignment(distance)
             pairs = predicted[slots].double().cpu().numpy(), truth[matched].double().cpu().numpy()
             good += int((np.abs(pairs[0] - pairs[1]) <= self.options.tolerance).all(axis=1).sum())
@@ -150,10 +152,10 @@ class TrackSet(Task):
         rows = output.reshape(-1, self.options.slots, 1 + self.channels)
         return rows[:, :, 0], rows[:, :, 1:]
 
-    def _distance(self, predicted: Tensor, truth: Tensor) -> Tensor:
+    def _distance(self, predicted: Tensor, truth: Tensor, delta: float) -> Tensor:
         """Mean Huber loss of the parameters of each pair. Shapes: [S, C], [T, C] -> [S, T]."""
         ours, theirs = torch.broadcast_tensors(predicted[:, None], truth.to(predicted.dtype)[None])
-        return huber_loss(ours, theirs, reduction="none", delta=self.options.delta).mean(dim=2)
+        return huber_loss(ours, theirs, reduction="none", delta=delta).mean(dim=2)
 
     def _truths(self, batch: HitGraph) -> Iterator[Tensor]:
         """Scaled parameters of the tracks of each graph: [T, C], in the order of the particles' numbers."""

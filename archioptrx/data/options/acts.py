@@ -10,8 +10,21 @@ from archioptrx.core.config import Fields
 from archioptrx.data.options.base import HERE, option, read_files
 from archioptrx.data.options.building import Cuts
 
-FILES = ("event*-measurement*.csv*", "*/event*-measurements.csv*")
+FILES = ("event*-measurement*.csv*", "*/event*-measurements.csv*", "event*-particles_*.csv*")
 """Names of files by which a path is known to be of this source."""
+_HITS = "event*-hits.csv"
+"""Names of simulated hits, which those of TrackML's hits are too."""
+
+
+def holds_hits_of_acts(path: Path) -> bool:
+    """Whether a file of hits, or the first one of a folder, is one of Acts: modules are named, hits aren't."""
+    files = sorted(path.glob(_HITS)) if path.is_dir() else [path] if path.match(_HITS) else []
+    try:
+        with files[0].open(encoding="utf-8", errors="replace") as file:
+            columns = {column.strip() for column in file.readline().split(",")}
+    except (IndexError, OSError):
+        return False
+    return "geometry_id" in columns and "hit_id" not in columns
 
 
 @dataclass(frozen=True)

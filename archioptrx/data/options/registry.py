@@ -37,10 +37,13 @@ class SourceDescription:
         Class of its options.
     files
         Patterns of file names by which a path alone is known to be of this source.
+    holds
+        Function that knows a path by the content of a file, where its names are those of another source too.
     """
 
     options: type[Options]
     files: tuple[str, ...] = ()
+    holds: Callable[[Path], bool] | None = None
 
     @property
     def about(self) -> str:
@@ -55,7 +58,7 @@ SOURCES: DescribedRegistry[Load, SourceDescription] = DescribedRegistry(
     "data source",
     {
         "acorn": (f"{_SOURCES}.acorn", SourceDescription(AcornOptions, acorn.FILES)),
-        "acts": (f"{_SOURCES}.acts", SourceDescription(ActsOptions, acts.FILES)),
+        "acts": (f"{_SOURCES}.acts", SourceDescription(ActsOptions, acts.FILES, acts.holds_hits_of_acts)),
         "colliderml": (f"{_SOURCES}.colliderml", SourceDescription(ColliderMLOptions, colliderml.FILES)),
         "fatras": (f"{_SOURCES}.fatras", SourceDescription(FatrasOptions)),
         "helix": (f"{_SOURCES}.helix", SourceDescription(HelixOptions)),
@@ -119,7 +122,10 @@ def source_at(path: Path) -> str:
     """
     own = SOURCES.own()
     for name in (*own, *(name for name in SOURCES if name not in own)):
-        patterns = SOURCES.description(name).files
-        if any(path.match(pattern) or (path.is_dir() and any(path.glob(pattern))) for pattern in patterns):
+        description = SOURCES.description(name)
+        patterns = description.files
+        if (description.holds is not None and description.holds(path)) or any(
+            path.match(pattern) or (path.is_dir() and any(path.glob(pattern))) for pattern in patterns
+        ):
             return name
     return USUAL

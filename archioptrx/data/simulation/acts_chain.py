@@ -2,7 +2,8 @@
 
     ckf     grid triplets of pixel hits as seeds, estimate of their parameters, combinatorial Kalman filter, greedy
             ambiguity resolution
-    truth   the true track of each particle, its parameters by a spread triplet of hits, Kalman fit: what a fit reaches
+    truth   Kalman fit of the true track of each particle: what a fit reaches
+    fit     Kalman fit of the tracks that are given, as that of `truth`; see `archioptrx.data.simulation.acts_fit`
 
 Settings are those of Acts' own examples for its GenericDetector. Measurements keep the order in which they are given:
 `CsvMeasurementReader` changes that of the measurements on one module.
@@ -11,11 +12,10 @@ It is a program of its own, `python -m archioptrx.data.simulation.acts_chain FOL
 output and may end the process. FOLDER holds `job.json`, the `Job`, and a file for each event, `0.npz`, `1.npz` …:
 
     geometry_id [N], local [N, 2], variance [N, 2]    the measurements
-    hit [H], particle [H]                             for `truth`: measurements of each particle along its track
+    hit [H], track [H]                                for `truth` and `fit`: measurements of each track
 
-It gets `0.tracks.npz` …: `hit` and `track` of each measurement of a track (one of several tracks stands several times),
-and `seconds`, the time of the process for finding and fitting, without reading and writing. The first event is run
-twice, the first time for what Acts prepares once.
+It gets `0.tracks.npz` … with the fields of `FoundByActs`, `seconds` as an array beside the names of the `stages`: times
+of the process, without reading and writing. The first event is run twice, the first time for what Acts prepares once.
 """
 
 from __future__ import annotations
@@ -34,17 +34,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
-from archioptrx.data.simulation.fatras import pyacts_version, simulated_detector
+from archioptrx.data.simulation.acts_fit import (
+    PIXELS,
+    FittedTrack,
+    Measured,
+    constant_field,
+    generic_detector,
+    given,
+    kalman_fit,
+    new_sequencer,
+    space_points,
+    start_parameters,
+    taken,
+)
+from archioptrx.data.simulation.fatras import pyacts_version
 
-CHAINS = ("ckf", "truth")
-PIXELS = (7, 8, 9)
-VOLUMES = (*PIXELS, 12, 13, 14, 16, 17, 18)
-"""Volumes with pixels, whose hits make seeds, and all volumes."""
+CHAINS = ("ckf", "truth", "fit")
 LEAST = 7
 """Least number of measurements of a track of the filter."""
 SEED_PT, TRACK_PT = 0.5, 0.5
 """Least transverse momentum of seeds and of tracks of the filter, GeV."""
+SEEDING, FILTER, RESOLUTION, FIT = "seeding", "Kalman filter", "ambiguity resolution", "Kalman fit"
+"""Stages whose time is measured. Seeding: space points, seeds, and the parameters with which tracks begin."""
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -73,14 +86,23 @@ class FoundByActs:
     Attributes
     ----------
     hit, track : int64 [H]
-        Rows of measurements, and the track of each.
+        Rows of measurements, and the track of each; a measurement of several tracks stands several times.
+    parameters : float64 [T, 5]
+        d0, z0, φ, θ and q/p of each track at the beam line, in mm, rad and 1/GeV.
+    variances : float64 [T, 5]
+        Their variances.
+    started
+        Number of the given tracks that have start parameters; 0 of the filter, which finds its own.
     seconds
-        Time of the process on one thread.
+        Time of the process for each stage, on one thread.
     """
 
     hit: Ints
     track: Ints
-    seconds: float
+    parameters: Floats
+    variances: Floats
+    started: int
+    seconds: Mapping[str, float]
 
 
 def run_chain(chain: str, field: float, events: Sequence[Mapping[str, NDArray[Any]]]) -> list[FoundByActs]:
@@ -117,92 +139,61 @@ def run_chain(chain: str, field: float, events: Sequence[Mapping[str, NDArray[An
 
 def _read(file: Path) -> FoundByActs:
     with np.load(file) as arrays:
-        return FoundByActs(arrays["hit"], arrays["track"], float(arrays["seconds"]))
+        hit, track, parameters, variances = (arrays[name] for name in ("hit", "track", "parameters", "variances"))
+        seconds = dict(zip(arrays["stages"].tolist(), arrays["seconds"].tolist(), strict=True))
+        return FoundByActs(hit, track, parameters, variances, int(arrays["started"]), seconds)
 
 
 def main(folder: Path) -> None:
     """Run the job of a folder."""
-    import acts
-    import acts.examples
-
     job = Job(**json.loads((folder / "job.json").read_text(encoding="utf-8")))
-    shared = simulated_detector()
-    sequencer = acts.examples.Sequencer(
-        events=job.events + 1, numThreads=1, logLevel=acts.logging.FATAL, trackFpes=False, outputTimingFile=""
-    )
-    field = acts.ConstantBField(acts.Vector3(0, 0, job.field * acts.UnitConstants.T))
-    ends: list[float] = []
-    for algorithm in _given(folder, job.chain):
+    (_, geometry), field, ends = generic_detector(), constant_field(job.field), list[float]()
+    of_filter = job.chain == "ckf"
+    stages = _filter(geometry, field, job.field) if of_filter else _fit(geometry, field)
+
+    def write(number: int, tracks: list[FittedTrack], started: int) -> None:
+        seconds = np.diff(ends[-len(stages) - 1 :])
+        arrays = _arrays(tracks) | {"started": started, "stages": list(stages), "seconds": seconds}
+        np.savez(folder / f"{_event(number)}.tracks.npz", **arrays)
+
+    sequencer = new_sequencer(job.events + 1)
+    algorithms = [*given(lambda number: _measured(folder / f"{_event(number)}.npz", of_filter)), _clock("Begin", ends)]
+    for stage, of_stage in stages.items():
+        algorithms += [*of_stage, _clock(f"After {stage}", ends)]
+    for algorithm in [*algorithms, taken(write, "" if of_filter else "started_tracks")]:
         sequencer.addAlgorithm(algorithm)
-    sequencer.addAlgorithm(_clock("Begin", ends))
-    chain = _filter(shared.geometry, field, job.field) if job.chain == "ckf" else _fit(shared.geometry, field)
-    for algorithm in chain:
-        sequencer.addAlgorithm(algorithm)
-    sequencer.addAlgorithm(_clock("End", ends))
-    sequencer.addAlgorithm(_taken(folder, ends))
     sequencer.run()
 
 
-def _given(folder: Path, chain: str) -> list[Any]:
-    """Algorithms that give the measurements of an event, all of them to be used, and its true tracks."""
-    import acts
-    import acts.examples as examples
-
-    level = acts.logging.FATAL
-
-    class Given(examples.IAlgorithm):  # type: ignore[misc]
-        """Measurements and true tracks."""
-
-        def __init__(self) -> None:
-            super().__init__("Given", level)
-            self.measurements = examples.WriteDataHandle(self, examples.MeasurementContainer, "measurements")
-            self.measurements.initialize("measurements")
-            self.tracks = examples.WriteDataHandle(self, examples.ProtoTrackContainer, "true_tracks")
-            self.tracks.initialize("true_tracks")
-
-        def execute(self, context: Any) -> Any:
-            """Read the arrays of the event."""
-            with np.load(folder / f"{_event(context)}.npz") as file:
-                arrays = {name: file[name].tolist() for name in file.files}
-            container, tracks = examples.MeasurementContainer(), examples.ProtoTrackContainer()
-            for module, place, errors in zip(arrays["geometry_id"], arrays["local"], arrays["variance"], strict=True):
-                container.emplaceMeasurement(acts.GeometryIdentifier(module), [0, 1], place, errors)
-            for hits in _of_each(arrays["particle"], arrays["hit"]) if chain == "truth" else ():
-                tracks.append(examples.ProtoTrack(hits))
-            self.measurements(context, container)
-            self.tracks(context, tracks)
-            return examples.ProcessCode.SUCCESS
-
-    class Subset(examples.IAlgorithm):  # type: ignore[misc]
-        """All measurements. An algorithm of its own: what was handed over can't be read where it was made."""
-
-        def __init__(self) -> None:
-            super().__init__("Subset", level)
-            self.measurements = examples.ReadDataHandle(self, examples.MeasurementContainer, "measurements")
-            self.measurements.initialize("measurements")
-            self.subset = examples.WriteDataHandle(self, examples.MeasurementSubset, "subset")
-            self.subset.initialize("subset")
-
-        def execute(self, context: Any) -> Any:
-            """Take all."""
-            measurements = self.measurements(context.eventStore)
-            self.subset(context, examples.MeasurementSubset(measurements, list(range(len(measurements)))))
-            return examples.ProcessCode.SUCCESS
-
-    return [Given(), Subset()]
-
-
-def _event(context: Any) -> int:
+def _event(number: int) -> int:
     """Number of the event: the first one is run twice."""
-    return max(0, int(context.eventNumber) - 1)
+    return max(0, number - 1)
 
 
-def _of_each(particle: Iterable[int], hit: Iterable[int]) -> list[list[int]]:
-    """Hits of each particle, in the given order."""
+def _measured(file: Path, alone: bool) -> Measured:
+    """Measurements of a file, `alone` or with its tracks."""
+    with np.load(file) as arrays:
+        content = {name: arrays[name].tolist() for name in arrays.files}
+    tracks = [] if alone else _of_each(content["track"], content["hit"])
+    return Measured(content["geometry_id"], content["local"], content["variance"], tracks)
+
+
+def _of_each(track: Iterable[int], hit: Iterable[int]) -> list[list[int]]:
+    """Hits of each track, in the given order."""
     hits: dict[int, list[int]] = {}
-    for owner, row in zip(particle, hit, strict=True):
-        hits.setdefault(owner, []).append(row)
+    for number, row in zip(track, hit, strict=True):
+        hits.setdefault(number, []).append(row)
     return list(hits.values())
+
+
+def _arrays(tracks: Sequence[FittedTrack]) -> dict[str, Any]:
+    """Arrays of the tracks of an event."""
+    return {
+        "hit": np.array([row for track in tracks for row in track.rows], np.int64),
+        "track": np.repeat(np.arange(len(tracks)), [len(track.rows) for track in tracks]),
+        "parameters": np.array([track.parameters for track in tracks]).reshape(-1, 5),
+        "variances": np.array([np.diag(track.covariance) for track in tracks]).reshape(-1, 5),
+    }
 
 
 def _clock(name: str, ends: list[float]) -> Any:
@@ -224,53 +215,8 @@ def _clock(name: str, ends: list[float]) -> Any:
     return Clock()
 
 
-def _taken(folder: Path, ends: list[float]) -> Any:
-    """Algorithm that writes the tracks."""
-    import acts
-    import acts.examples as examples
-
-    class Taken(examples.IAlgorithm):  # type: ignore[misc]
-        """Measurements of the tracks, without outliers and holes."""
-
-        def __init__(self) -> None:
-            super().__init__("Taken", acts.logging.FATAL)
-            self.tracks = examples.ReadDataHandle(self, examples.ConstTrackContainer, "tracks")
-            self.tracks.initialize("tracks")
-
-        def execute(self, context: Any) -> Any:
-            """Write one event."""
-            link = examples.IndexSourceLink.fromSourceLink
-            pairs = [
-                (link(state.uncalibratedSourceLink).index(), number)
-                for number, track in enumerate(self.tracks(context.eventStore))
-                for state in track.trackStatesReversed
-                if state.typeFlags.isMeasurement
-            ]
-            hit, track = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-            file = folder / f"{_event(context)}.tracks.npz"
-            np.savez(file, hit=hit, track=track, seconds=ends[-1] - ends[-2])
-            return examples.ProcessCode.SUCCESS
-
-    return Taken()
-
-
-def _space_points(geometry: Any, volumes: Sequence[int]) -> Any:
-    """Algorithm that makes a space point of each measurement in some volumes."""
-    import acts
-    import acts.examples as examples
-
-    return examples.SpacePointMaker(
-        level=acts.logging.FATAL,
-        inputMeasurements="subset",
-        outputSpacePoints="spacepoints",
-        trackingGeometry=geometry,
-        geometrySelection=[acts.GeometryIdentifier(volume=volume) for volume in volumes],
-        stripGeometrySelection=[],
-    )
-
-
-def _filter(geometry: Any, field: Any, tesla: float) -> list[Any]:
-    """Algorithms of the combinatorial Kalman filter, from space points to resolved tracks."""
+def _filter(geometry: Any, field: Any, tesla: float) -> dict[str, list[Any]]:
+    """Algorithms of the combinatorial Kalman filter by their stages, from space points to resolved tracks."""
     import acts
     import acts.examples as examples
 
@@ -294,15 +240,7 @@ def _filter(geometry: Any, field: Any, tesla: float) -> list[Any]:
         radLengthPerSeed=0.1,
         maxSeedsPerSpM=3,
     )
-    estimate = examples.TrackParamsEstimationAlgorithm(
-        level=level,
-        inputSeeds="seeds",
-        outputSeeds="estimated_seeds",
-        outputTrackParameters="parameters",
-        trackingGeometry=geometry,
-        magneticField=field,
-        **_initial_errors(),
-    )
+    estimate = start_parameters(geometry, field, inputSeeds="seeds")
     resolution = examples.GreedyAmbiguityResolutionAlgorithm(
         level=level,
         inputTracks="found",
@@ -311,20 +249,10 @@ def _filter(geometry: Any, field: Any, tesla: float) -> list[Any]:
         maximumIterations=100_000,
         nMeasurementsMin=LEAST,
     )
-    return [_space_points(geometry, PIXELS), seeding, estimate, _tracks(geometry, field), resolution]
-
-
-def _initial_errors() -> dict[str, Any]:
-    """Errors of the parameters with which a track begins."""
-    import acts
-
-    units = acts.UnitConstants
-    sigmas = [1 * units.mm, 1 * units.mm, 1 * units.degree, 1 * units.degree, 0 / units.GeV, 1 * units.ns]
     return {
-        "initialSigmas": sigmas,
-        "initialSigmaQoverPt": 0.1 / units.GeV,
-        "initialSigmaPtRel": 0.1,
-        "initialVarInflation": [1.0] * 6,
+        SEEDING: [space_points(geometry, PIXELS), seeding, estimate],
+        FILTER: [_tracks(geometry, field)],
+        RESOLUTION: [resolution],
     }
 
 
@@ -366,49 +294,10 @@ def _tracks(geometry: Any, field: Any) -> Any:
     )
 
 
-def _fit(geometry: Any, field: Any) -> list[Any]:
-    """Algorithms of the Kalman fit of true tracks."""
-    import acts
-    import acts.examples as examples
-
-    level = acts.logging.FATAL
-    parameters = examples.ProtoTracksToParameters(
-        level=level,
-        inputProtoTracks="true_tracks",
-        inputSpacePoints="spacepoints",
-        outputProtoTracks="estimated_tracks",
-        outputSeeds="seeds",
-        outputParameters="parameters",
-        spacePointSelection=examples.SeedSpacePointSelection.SpreadTriplet,
-        geometry=geometry,
-        magneticField=field,
-    )
-    fit = examples.makeKalmanFitterFunction(
-        geometry,
-        field,
-        multipleScattering=True,
-        energyLoss=True,
-        reverseFilteringMomThreshold=0.0,
-        reverseFilteringCovarianceScaling=100.0,
-        freeToBoundCorrection=examples.FreeToBoundCorrection(False),
-        level=level,
-        chi2Cut=float("inf"),
-        useJosephFormulation=False,
-    )
-    fitting = examples.TrackFittingAlgorithm(
-        level=level,
-        inputMeasurements="measurements",
-        inputProtoTracks="estimated_tracks",
-        inputInitialTrackParameters="parameters",
-        inputClusters="",
-        outputTracks="tracks",
-        pickTrack=-1,
-        fit=fit,
-        calibrator=examples.makePassThroughCalibrator(),
-        linkForward=False,
-        referenceSurface=acts.Surface.createPerigee(acts.Vector3(0, 0, 0)),
-    )
-    return [_space_points(geometry, VOLUMES), parameters, fitting]
+def _fit(geometry: Any, field: Any) -> dict[str, list[Any]]:
+    """Algorithms of the Kalman fit of given tracks by their stages."""
+    *start, fitting = kalman_fit(geometry, field)
+    return {SEEDING: start, FIT: [fitting]}
 
 
 if __name__ == "__main__":

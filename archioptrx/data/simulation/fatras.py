@@ -20,7 +20,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,6 +29,7 @@ import numpy as np
 
 from archioptrx.core.errors import InputError, reason_of
 from archioptrx.data.options.fatras import PARTICLES, FatrasOptions
+from archioptrx.data.simulation.acts_fit import constant_field, generic_detector, new_sequencer
 
 PITCH = {
     **dict.fromkeys((7, 8, 9), (0.05, 0.05)),
@@ -65,15 +65,6 @@ def pyacts_version(place: str = "data source fatras") -> str:
         raise InputError(f"{place}: needs pyacts, which isn't installed; allowed: {allowed}") from error
 
 
-@dataclass(frozen=True, eq=False)
-class SimulatedDetector:
-    """Parts of Acts that all events share; `geometry` is that of `detector`, which has to live as long."""
-
-    detector: Any
-    geometry: Any
-    errors: Any
-
-
 def digitization() -> dict[str, Any]:
     """Configuration of Acts' digitization, as it stands in a JSON file."""
     entries = []
@@ -88,19 +79,14 @@ def digitization() -> dict[str, Any]:
 
 
 @cache
-def simulated_detector() -> SimulatedDetector:
-    """The detector and its measurement errors; it takes a second and is the same for all events."""
-    import acts
-    import acts.examples
+def measurement_errors() -> Any:
+    """Measurement errors of the detector, the same for all events."""
     import acts.examples.json
 
-    config = acts.examples.GenericDetector.Config(logLevel=acts.logging.FATAL)
-    detector = acts.examples.GenericDetector(config)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "digitization.json"
         file.write_text(json.dumps(digitization()), encoding="utf-8")
-        errors = acts.examples.json.readDigiConfigFromJson(str(file))
-    return SimulatedDetector(detector, detector.trackingGeometry(), errors)
+        return acts.examples.json.readDigiConfigFromJson(str(file))
 
 
 def event_seed(seed: int, number: int) -> int:
@@ -134,14 +120,7 @@ def simulate(options: FatrasOptions, number: int, folder: Path) -> None:
 
     name = f"event{number:09d}"
     with tempfile.TemporaryDirectory(dir=folder) as output:
-        sequencer = acts.examples.Sequencer(
-            events=1,
-            numThreads=1,
-            logLevel=acts.logging.FATAL,
-            trackFpes=False,
-            outputDir=output,
-            outputTimingFile="",
-        )
+        sequencer = new_sequencer(1, outputDir=output)
         random = acts.examples.RandomNumbers(seed=event_seed(options.seed, number))
         try:
             with _logged_as_error():
@@ -233,15 +212,15 @@ def _detector_response(sequencer: Any, options: FatrasOptions, random: Any) -> N
     import acts
     import acts.examples
 
-    shared, examples, level = simulated_detector(), acts.examples, acts.logging.FATAL
+    (_, geometry), examples, level = generic_detector(), acts.examples, acts.logging.FATAL
     fatras = examples.FatrasSimulation(
         level=level,
         inputParticles="particles",
         outputParticles="particles_simulated",
         outputSimHits="hits",
         randomNumbers=random,
-        trackingGeometry=shared.geometry,
-        magneticField=acts.ConstantBField(acts.Vector3(0, 0, options.field * acts.UnitConstants.T)),
+        trackingGeometry=geometry,
+        magneticField=constant_field(options.field),
         generateHitsOnSensitive=True,
         emScattering=True,
         emEnergyLossIonisation=True,
@@ -251,8 +230,8 @@ def _detector_response(sequencer: Any, options: FatrasOptions, random: Any) -> N
     )
     sequencer.addAlgorithm(fatras)
     config = examples.DigitizationAlgorithm.Config(
-        digitizationConfigs=shared.errors,
-        surfaceByIdentifier=shared.geometry.geoIdSurfaceMap(),
+        digitizationConfigs=measurement_errors(),
+        surfaceByIdentifier=geometry.geoIdSurfaceMap(),
         randomNumbers=random,
         inputSimHits="hits",
         outputClusters="clusters",

@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import clean_name, write_atomically, writing
+from archioptrx.core.own_files import DRAWING, check_replaceable
 from archioptrx.core.printing import printable
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class Picture:
         size = f"{_number(self.width)} {_number(self.height)}"
         width, height = size.split()
         parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="archioptrx-drawing" viewBox="0 0 {size}" width="{width}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="{DRAWING}" viewBox="0 0 {size}" width="{width}" '
             f'height="{height}" style="max-width:100%;height:auto" role="img" '
             f"aria-label={quoteattr(printable(self.title))} "
             f'font-family="{FONT}">',
@@ -168,10 +169,11 @@ class Picture:
         Raises
         ------
         InputError
-            The folder is a file, or can't be written.
+            The folder is a file, or can't be written, or holds other files of these names.
         """
         usable(folder)
         paths = [folder / f"{clean_name(name)}.{kind}" for kind in FORMATS]
+        check_replaceable(*(path for path in paths if not path.is_symlink()))
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             # A link of this name is replaced: what it leads to is not ours.
@@ -380,7 +382,7 @@ def _png(picture: Picture) -> bytes:
     for number, stroke in enumerate(picture.strokes):
         _paint(axes, stroke, number)
     content = io.BytesIO()
-    figure.savefig(content, dpi=144, format="png")
+    figure.savefig(content, dpi=144, format="png", metadata={"Software": DRAWING})
     return content.getvalue()
 
 

@@ -148,6 +148,10 @@ class Signature:
     normal: Callable[[dict[str, Any]], dict[str, Any]] = _as_given
     faults: Faults = _no_faults
 
+    def __hash__(self) -> int:
+        """Hash of the name alone: equal signatures have one name, and a hash of all fields takes long."""
+        return hash(self.name)
+
     def type_fault(self, inputs: Domains, output: str) -> str | None:
         """Fault of the domains; None: they are allowed."""
         if POOLED not in (*inputs, output) or self.changes_nodes:

@@ -15,6 +15,10 @@ class Hyperparameter:
 
     name: str
 
+    def __hash__(self) -> int:
+        """Hash of the name, without a tuple around it: a step has several, and its parameters are hashed often."""
+        return hash(self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:

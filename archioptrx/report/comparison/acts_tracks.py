@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from archioptrx.data.event import PARTICLE_COLUMNS, Event
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.options import ActsOptions, FatrasOptions, Options
 from archioptrx.data.repairs import collected
-from archioptrx.data.simulation.acts_chain import CHAINS, FoundByActs, run_chain
+from archioptrx.data.simulation.acts_chain import FoundByActs, run_chain
+from archioptrx.data.simulation.acts_fit import FIELD
 from archioptrx.data.simulation.fatras import PACKAGE, pyacts_version, simulate
 from archioptrx.data.sources.acts import ACTS_FILES, find, read_event
 from archioptrx.data.sources.event_files import EventFiles, find_events
@@ -31,10 +32,9 @@ from archioptrx.models.model_folder import TrainedModel
 from archioptrx.tasks.tracks.metrics import EventTracks
 
 PREFIX = "acts:"
-NAMES = tuple(f"{PREFIX}{chain}" for chain in CHAINS)
-FIELD = 2.0
-"""Field of files of Acts, which don't name it, tesla: that of its own examples, and of `fatras`."""
-_PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
+NAMES = (f"{PREFIX}ckf", f"{PREFIX}truth")
+_HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("hits", "weight"))
+_KINEMATIC = [PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "φ", "z0")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class FurtherTracks:
     events
         Tracks of each event, in the order of the comparison.
     seconds
-        Seconds for each event on one thread.
+        Seconds of each stage for each event, on one thread.
     notes
         Remarks for the reader.
     """
@@ -72,7 +72,7 @@ class FurtherTracks:
     name: str
     place: str
     events: Sequence[EventTracks]
-    seconds: Sequence[float]
+    seconds: Sequence[Mapping[str, float]]
     notes: tuple[str, ...] = ()
 
 
@@ -178,7 +178,7 @@ def _read(files: EventFiles) -> ActsEvent:
         "local": table.stack("local0", "local1").astype(np.float64),
         "variance": table.stack("var_local0", "var_local1").astype(np.float64),
         "hit": along,
-        "particle": particle[along],
+        "track": particle[along],
     }
     return ActsEvent(event, arrays)
 
@@ -187,7 +187,9 @@ def _check_same(graph: HitGraph, event: Event) -> None:
     """Refuse events of the same name with other hits, as of files that have changed or of another version of Acts."""
     if graph.get("pid") is None or graph.get("chain") is not None:
         return
-    row = np.minimum(np.searchsorted(event.hit_id, graph.hit_id.numpy()), len(event.hit_id) - 1)
+    order = np.argsort(event.hit_id)
+    place = np.searchsorted(event.hit_id, graph.hit_id.numpy(), sorter=order)
+    row = order[np.minimum(place, len(order) - 1)]
     known = np.array_equal(event.hit_id[row], graph.hit_id.numpy())
     if not known or not np.array_equal(event.pid[row], graph.pid.numpy()):
         raise InputError(
@@ -216,13 +218,20 @@ def found_by_acts(name: str, events: Sequence[ActsEvent], field: float) -> Furth
 
 def _tracks(event: Event, found: FoundByActs) -> tuple[EventTracks, int]:
     """Labels of all hits beside the truth, and the number of hits that several tracks have."""
-    fields = event.particle_fields()
-    particle, table = fields["particle_index"] - 1, fields["particles"][1:]
     labels = np.full(len(event.hit_id), -1, dtype=np.int64)
     size = np.bincount(found.track)
     order = np.lexsort((-found.track, size[found.track]))  # later ones replace earlier ones
     labels[found.hit[order]] = found.track[order]
+    shared = int((np.unique(found.hit, return_counts=True)[1] > 1).sum())
+    return replace(true_hits(event), labels=labels), shared
+
+
+def true_hits(event: Event) -> EventTracks:
+    """The truth of all hits of an event, of which none is in a track."""
+    fields = event.particle_fields()
+    particle, table = fields["particle_index"] - 1, fields["particles"][1:]
+    labels = np.full(len(event.hit_id), -1, dtype=np.int64)
     hits = table[:, _HITS].round().astype(np.int64)
-    pt, eta, vr = table[:, [_PT, _ETA, _VR]].T
-    tracks = EventTracks(event.name, labels, particle, event.weight, hits, table[:, _WEIGHT], pt, eta, vr)
-    return tracks, int((np.unique(found.hit, return_counts=True)[1] > 1).sum())
+    pt, eta, vr, phi, z = table[:, _KINEMATIC].T
+    of_hits = (event.name, labels, particle, event.weight)
+    return EventTracks(*of_hits, hits, table[:, _WEIGHT], pt, eta, vr, phi=phi, z=z, pos=event.pos)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archioptrx.core.config import finish
-from archioptrx.core.errors import InputError
 from archioptrx.report.comparison.result import SEEDS, Comparison
+from archioptrx.tasks.options.judging import cut_faults, fraction_faults
 
 if TYPE_CHECKING:
-    from archioptrx.models.model_folder import TrainedModel
     from archioptrx.report.comparison.acts_tracks import FurtherTracks
+    from archioptrx.report.comparison.entries import Seconds
     from archioptrx.report.comparison.events import ModelEvents
-    from archioptrx.report.comparison.models import LoadedModel
+    from archioptrx.report.comparison.models import ArchitectureTraining, LoadedModel
     from archioptrx.report.comparison.track_judging import TrackJudging
 
 
@@ -65,36 +66,89 @@ def compare_models(
     """
     _check(cut, efficiency, epochs=(epochs, 1), seed=(seed, 0), seeds=(seeds, 1), resamples=(resamples, 100))
     # torch is imported from here on.
-    from archioptrx.models.working_point import chosen_cut
-    from archioptrx.report.comparison.acts_tracks import check_names
-    from archioptrx.report.comparison.evaluation import check_tasks, compare_answers, model_answers
-    from archioptrx.report.comparison.events import views_of
-    from archioptrx.report.comparison.models import ArchitectureTraining, read_models, train_missing, trained_models
+    from archioptrx.report.comparison.models import ArchitectureTraining
 
-    every = [str(model) for model in models]
-    of_acts = check_names(every)
-    names = [name for name in every if name not in of_acts]
-    path = None if data is None else str(data)
+    names, path = [str(model) for model in models], None if data is None else str(data)
+    of_acts = _of_acts(names)
     judging = _judging(matching or ("acts" if of_acts else None), fraction, limits or {})
+    training = ArchitectureTraining(None, epochs, seed, output, seeds)
+    participants = _participants([name for name in names if name not in of_acts], of_acts, path, training)
+    return _compared(participants, judging, cut, efficiency, resamples, seed or 0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Participants:
+    """Models of a comparison and the events for them.
+
+    Attributes
+    ----------
+    models, views
+        Models with weights, and the events as the input of each.
+    host, path
+        Model whose events they are, and their path; None: its test events.
+    of_acts
+        Names of the algorithms of Acts beside the models.
+    notes
+        Remarks for the reader.
+    """
+
+    models: Sequence[LoadedModel]
+    views: Sequence[ModelEvents]
+    host: LoadedModel
+    path: str | None
+    of_acts: Sequence[str]
+    notes: Sequence[str]
+
+
+def _of_acts(names: Sequence[str]) -> list[str]:
+    """Names of the algorithms of Acts; see `check_names`."""
+    from archioptrx.report.comparison.acts_tracks import check_names
+
+    return check_names(names)
+
+
+def _participants(
+    names: Sequence[str], of_acts: Sequence[str], path: str | None, training: ArchitectureTraining
+) -> _Participants:
+    """Read the models, train the architectures, and read the events; `training`: its data are decided here."""
+    from archioptrx.report.comparison.answers import check_tasks
+    from archioptrx.report.comparison.events import views_of
+    from archioptrx.report.comparison.models import read_models, train_missing, trained_models
+
     models_read = read_models(names, of_acts)
     ready = trained_models(names, models_read)
     if ready and len(ready) < len(names):  # what is wrong with their events is found before anything is trained
         views_of(ready, ready[0], path)
-    trained = ready[0].place if ready else None
-    schooling = ArchitectureTraining(path if trained is None else None, epochs, seed, output, seeds)
-    contestants = train_missing(names, models_read, schooling)
-    check_tasks(contestants)
-    host = contestants[0] if trained is None else next(loaded for loaded in contestants if loaded.place == trained)
-    views, notes = views_of(contestants, host, None if trained is None else path)
-    runs = [
+    if not ready:  # the path is that of the events for training, and its test events are compared
+        training, path = replace(training, data=path), None
+    models = train_missing(names, models_read, training)
+    check_tasks(models)
+    host = next(loaded for loaded in models if loaded.place == ready[0].place) if ready else models[0]
+    views, notes = views_of(models, host, path)
+    return _Participants(models, views, host, path, of_acts, notes)
+
+
+def _compared(
+    participants: _Participants,
+    judging: TrackJudging,
+    cut: float | None,
+    efficiency: float | None,
+    resamples: int | None,
+    seed: int,
+) -> Comparison:
+    """Run all models, and the algorithms beside them, on the events, and compare their answers."""
+    from archioptrx.models.working_point import chosen_cut
+    from archioptrx.report.comparison.answers import model_answers
+    from archioptrx.report.comparison.evaluation import compare_answers
+
+    groups = [
         [model_answers(loaded, model, view, chosen_cut(model, cut, efficiency)) for model in loaded.trainings]
-        for loaded, view in zip(contestants, views, strict=True)
+        for loaded, view in zip(participants.models, participants.views, strict=True)
     ]
-    place = contestants.index(host)
-    where = None if trained is None else path
-    others, seconds = _algorithms(of_acts, contestants, views, host.model, where, views[place])
-    origin = f"test events of {host.name}" if trained is None or path is None else f"events of {path}"
-    return compare_answers(runs, origin, notes, resamples, seed or 0, judging, others, seconds)
+    others, seconds = _algorithms(participants)
+    path, notes = participants.path, participants.notes
+    origin = f"test events of {participants.host.name}" if path is None else f"events of {path}"
+    return compare_answers(groups, origin, notes, resamples, seed, judging, others, seconds)
 
 
 def _judging(matching: str | None, fraction: float | None, limits: Mapping[str, float]) -> TrackJudging:
@@ -102,43 +156,30 @@ def _judging(matching: str | None, fraction: float | None, limits: Mapping[str, 
     from archioptrx.report.comparison.track_judging import TrackJudging
     from archioptrx.tasks.tracks.definitions import Definition
 
-    if fraction is not None and matching is None:
-        raise InputError("--fraction: has no meaning alone; allowed: with --matching acts or acorn")
+    finish(fraction_faults(fraction, matching))
     return TrackJudging(None if matching is None else Definition.named(matching, fraction), limits)
 
 
-def _algorithms(
-    names: Sequence[str],
-    contestants: Sequence[LoadedModel],
-    views: Sequence[ModelEvents],
-    host: TrainedModel,
-    path: str | None,
-    view: ModelEvents,
-) -> tuple[list[FurtherTracks], list[list[float] | None]]:
-    """Tracks of the named algorithms of Acts, and with them the time of each model for each event."""
+def _algorithms(participants: _Participants) -> tuple[list[FurtherTracks], list[Seconds | None]]:
+    """Tracks of the algorithms of Acts, and with them the time of each model for each event."""
     from archioptrx.report.comparison.acts_tracks import acts_events, field_of, found_by_acts
     from archioptrx.report.comparison.event_time import seconds_of_events
 
-    if not names:
+    if not participants.of_acts:
         return [], []
-    events = acts_events(host, path, view.metadata, view.graphs)
-    field = field_of(host, path, view.metadata)
-    others = [found_by_acts(name, events, field) for name in names]
+    model, path = participants.host.model, participants.path
+    view = participants.views[participants.models.index(participants.host)]
+    events = acts_events(model, path, view.metadata, view.graphs)
+    field = field_of(model, path, view.metadata)
+    others = [found_by_acts(name, events, field) for name in participants.of_acts]
     hits = [event.event for event in events]
-    return others, [
-        seconds_of_events(loaded.model, own.graphs, hits) for loaded, own in zip(contestants, views, strict=True)
-    ]
+    pairs = zip(participants.models, participants.views, strict=True)
+    return others, [seconds_of_events(loaded.model, own.graphs, hits) for loaded, own in pairs]
 
 
 def _check(cut: float | None, efficiency: float | None, **least: tuple[int | None, int]) -> None:
     """Raise InputError for numbers out of range; `least`: whole numbers with their lower bounds."""
-    faults = [
-        f"--{name}: is {value:g}; allowed: between 0 and 1"
-        for name, value in (("cut", cut), ("efficiency", efficiency))
-        if value is not None and not 0 < value < 1
-    ]
-    if cut is not None and efficiency is not None:
-        faults.append("--cut and --efficiency: both set the cut; allowed: one of them")
+    faults = cut_faults(cut, efficiency)
     faults += [
         f"--{name}: is {value}; allowed: {low} or more"
         for name, (value, low) in least.items()

@@ -17,6 +17,8 @@ from archioptrx.report.page import View, hover_text
 
 Trace = dict[str, Any]
 GOOD, BAD, BOTH, TRUE = "var(--c1)", "var(--bad)", "var(--c8)", "var(--strong)"
+COLOURS = 8
+"""Colours of the page before they are repeated."""
 NARROW = {"l": 8, "r": 16, "t": 28, "b": 48}
 COSTS: Mapping[str, Callable[[ComparedModel], float | None]] = {
     "parameters": lambda entry: entry.parameters,
@@ -27,7 +29,7 @@ COSTS: Mapping[str, Callable[[ComparedModel], float | None]] = {
 
 def colour(place: int) -> str:
     """Colour of the model at a place."""
-    return f"var(--c{place % 8 + 1})"
+    return f"var(--c{place % COLOURS + 1})"
 
 
 def figure_of(traces: Sequence[Trace], **layout: Any) -> go.Figure:
@@ -60,28 +62,24 @@ def interval_figure(comparison: Comparison, names: Sequence[str]) -> tuple[go.Fi
     return figure, views
 
 
-def bin_figure(comparison: Comparison, names: Sequence[str], title: str) -> go.Figure:
-    """Efficiency of the tracks of each entry, with intervals, over bins of one quantity."""
-    labels = [name.partition(" ")[2] for name in names]
-    traces = []
-    for place, entry in enumerate(comparison.entries):
-        base = _forest_data(labels, [entry.bins.get(name) for name in names])
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": hover_text(entry.name),
-                "marker": {"color": colour(place), "size": 8},
-                "line": {"color": colour(place), "width": 1},
-                "x": base["y"],
-                "y": base["x"],
-                "error_y": base["error_x"],
-                "text": base["text"],
-                "hovertemplate": f"{hover_text(entry.name)}<br>%{{x}}<br>%{{text}}<extra></extra>",
-            }
-        )
-    axes = {"xaxis": {"type": "category", "title": {"text": title}}, "yaxis": {"title": {"text": "efficiency"}}}
-    return figure_of(traces, showlegend=True, **axes)
+def stage_figure(entries: Sequence[ComparedModel], stages: Sequence[str]) -> go.Figure:
+    """Bars of the seconds per event of each entry, divided into its stages."""
+    names = [hover_text(entry.title) for entry in entries]
+    traces = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": stage,
+            "y": names,
+            "x": [entry.seconds.get(stage) for entry in entries],
+            "marker": {"color": colour(place), "pattern": {"shape": "" if place < COLOURS else "/"}},
+            "hovertemplate": f"%{{y}}<br>{stage}: %{{x:.4f}} s<extra></extra>",
+        }
+        for place, stage in enumerate(stages)
+    ]
+    rows = {"type": "category", "autorange": "reversed", "categoryorder": "array", "categoryarray": names}
+    axis = {"title": {"text": "seconds per event"}, "rangemode": "tozero"}
+    return figure_of(traces, barmode="stack", xaxis=axis, yaxis=rows, legend={"traceorder": "normal"}, showlegend=True)
 
 
 def difference_figure(comparison: Comparison, names: Sequence[str]) -> go.Figure:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
@@ -12,7 +13,7 @@ from archioptrx.report.comparison import figures
 from archioptrx.report.comparison.result import Comparison, Number, names_of
 from archioptrx.report.comparison.text import (
     COSTS,
-    QUANTITIES,
+    SECONDS_LINE,
     change_lines,
     change_text,
     comparison_head,
@@ -23,10 +24,14 @@ from archioptrx.report.comparison.text import (
     metric_text,
     ratio_text,
     shown_pairs,
+    stage_names,
+    stage_text,
     value_text,
 )
 from archioptrx.report.page import Cell, Section, figure, fragment, page, table, write_page
+from archioptrx.report.rate_figures import rate_chart
 from archioptrx.tasks.classification_metrics import cut_text
+from archioptrx.tasks.tracks.rates import ENOUGH, TITLES, Bins, Rate, bin_rows, drawn_rates, range_text
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:
@@ -38,6 +43,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
         metrics_section(comparison),
         changes_section(comparison),
         curves_section(comparison),
+        stages_section(comparison),
         cost_section(comparison),
         event_section(comparison),
     )
@@ -95,30 +101,71 @@ def _cell(number: Number | None, units: int, sign: str = "") -> Cell:
 
 
 def tracks_section(comparison: Comparison) -> Section | None:
-    """Section with efficiencies of tracks in bins of pT and |η|; None where no definition of tracks is chosen."""
-    names = list(dict.fromkeys(name for entry in comparison.entries for name in entry.bins))
-    if not names:
-        return None
+    """Section with efficiency, fakes and duplicates of tracks in bins; None where no definition of tracks is chosen."""
+    curves = {entry.title: entry.bins for entry in comparison.entries if entry.bins}
     parts = []
-    for quantity, title in QUANTITIES.items():
-        of_quantity = [name for name in names if name.startswith(f"{quantity} ")]
-        rows: list[list[str | Cell]] = [
-            [
-                name.removeprefix(f"{quantity} "),
-                *(_cell(entry.bins.get(name), comparison.units) for entry in comparison.entries),
-            ]
-            for name in of_quantity
+    for rate, quantities in drawn_rates(curves.values()):
+        charts = []
+        for quantity in quantities:
+            chart, _ = rate_chart(curves, rate, [quantity])
+            label = f"{rate.title} of {', '.join(curves)} against {rate.title_of(quantity)}"
+            charts.append(figure(f"{rate.name.replace('_', '-')}-{quantity}", chart, label, 320))
+        body = fragment("columns.html", parts=charts)
+        parts.append(fragment("part.html", title=rate.title.capitalize(), description="", body=body))
+    parts += [_bin_table(curves, quantity) for quantity in TITLES]
+    description = (
+        f"Counted as {comparison.judging}. Bars are 95 % intervals of Clopper and Pearson. Efficiencies are shares of "
+        "particles, by their true quantities; fakes and duplicates are shares of tracks, by the quantities of a helix "
+        f"fit to the track. The range of a rate fits bins that hold {100 * ENOUGH:g} % of them or more."
+    )
+    return Section("tracks", "Tracks in bins", _joined(parts), description) if any(parts) else None
+
+
+def _bin_table(curves: Mapping[str, Bins], quantity: str) -> Markup:
+    """All rates in bins of a quantity as a table that is folded; empty where nothing is known."""
+    rates = [rate for rate, quantities in drawn_rates(curves.values()) if quantity in quantities]
+    tables = {
+        (label, rate): {range_text(row): row for row in rate.rows(bins, quantity)}
+        for rate in rates
+        for label, bins in curves.items()
+    }
+    names = [range_text(row) for row in bin_rows([list(rows.values()) for rows in tables.values()])]
+    heads = [TITLES[quantity], *(f"{rate.title}, {label}" for label, rate in tables)]
+    rows: list[list[str | Cell]] = [
+        [
+            Cell(name, float(place)),
+            *(_rate_cell(of_curve.get(name), rate) for (_, rate), of_curve in tables.items()),
         ]
-        if rows:
-            chart = figures.bin_figure(comparison, of_quantity, title)
-            label = f"efficiency of the tracks of {len(comparison.entries)} entries over {title}"
-            parts.append(figure(f"{quantity}-bins", chart, label, 380))
-            parts.append(
-                table(f"{quantity}-table", [title, *(entry.title for entry in comparison.entries)], rows, left=[0])
-            )
-    basis = f"Bars are intervals ({interval_head(comparison)})." if comparison.resamples else ""
+        for place, name in enumerate(names)
+    ]
+    body = table(f"{quantity}-table", heads, rows, left=[0])
+    return (
+        fragment("folded.html", title=f"Numbers by {TITLES[quantity]}", description="", body=body) if rows else Markup()
+    )
+
+
+def _rate_cell(row: Mapping[str, Any] | None, rate: Rate) -> Cell:
+    if row is None or row[rate.name] is None:
+        return Cell("–", None)
+    interval = f"{row[rate.low]:.3f}…{row[rate.high]:.3f} of {row[rate.count]:,}"
+    return Cell(fragment("interval.html", value=f"{row[rate.name]:.3f}", interval=interval), row[rate.name])
+
+
+def stages_section(comparison: Comparison) -> Section | None:
+    """Section with the seconds of each stage for an event; None where they aren't measured."""
+    entries = [entry for entry in comparison.entries if entry.seconds]
+    if not entries:
+        return None
+    rows: list[list[str | Cell]] = [
+        [stage, *(Cell(stage_text(seconds), seconds) for seconds in (entry.seconds.get(stage) for entry in entries))]
+        for stage in stage_names(entries)
+    ]
+    rows.append(["together", *(Cell(stage_text(entry.total_seconds), entry.total_seconds) for entry in entries)])
+    body = table("stages-table", ["stage", *(entry.title for entry in entries)], rows, left=[0])
+    chart = figures.stage_figure(entries, stage_names(entries))
+    drawn = figure("stages-figure", chart, "seconds of each stage for an event", 130 + 45 * len(entries))
     return Section(
-        "tracks", "Efficiency of tracks", _joined(parts), f"Counted as {comparison.judging}. {basis}".strip()
+        "stages", "Seconds per event", _joined([drawn, body]), f"{SECONDS_LINE.partition(': ')[2].capitalize()}."
     )
 
 

@@ -78,7 +78,10 @@ class ComparedModel:
     differences
         Differences of the metrics from the first model, in the same resamples; empty for the first.
     bins
-        Efficiencies of its tracks in bins of pT and |η| by their names, as `pt 1 … 2`, where a definition is chosen.
+        Efficiency, fakes and duplicates of its tracks in bins, see `tasks.tracks.binned.in_bins`, where a definition is
+        chosen; with several trainings means over them.
+    seconds
+        Mean seconds of each stage for an event, from measurements to tracks; empty where it isn't measured.
     """
 
     name: str
@@ -95,12 +98,18 @@ class ComparedModel:
     cut: float | None
     metrics: Mapping[str, Number]
     differences: Mapping[str, Number]
-    bins: Mapping[str, Number] = field(default_factory=dict)
+    bins: Mapping[str, Any] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def network(self) -> bool:
         """Whether it is a network, not another algorithm."""
         return self.parameters is not None
+
+    @property
+    def total_seconds(self) -> float | None:
+        """Seconds of all stages together; None: not measured."""
+        return sum(self.seconds.values()) if self.seconds else None
 
     @property
     def title(self) -> str:

@@ -9,6 +9,7 @@ from rich.table import Table
 from archioptrx.report.comparison.decisions import Pair
 from archioptrx.report.comparison.result import ComparedModel, Comparison, Number, names_of
 from archioptrx.runs.text import WIDTH, duration_text, plain_text
+from archioptrx.tasks.tracks.rates import EFFICIENCY, TITLES, bin_rows, range_text
 
 GAP = 2
 COSTS: tuple[tuple[str, Callable[[ComparedModel], float | None], Callable[[float], str]], ...] = (
@@ -18,8 +19,10 @@ COSTS: tuple[tuple[str, Callable[[ComparedModel], float | None], Callable[[float
     ("epochs", lambda entry: entry.epochs, lambda value: f"{value:.0f}"),
     ("training", lambda entry: entry.train_seconds, lambda value: duration_text(value)),
 )
-QUANTITIES = {"pt": "pT [GeV]", "eta": "|η|"}
-"""Quantities of the bins of efficiencies, and their titles."""
+SHOWN = ("pt", "eta")
+"""Quantities in whose bins the terminal shows efficiencies; the page and the JSON have more."""
+STAGES = "seconds per event"
+"""Heading of the table of the seconds of each stage."""
 SECONDS_LINE = (
     "seconds per event: from measurements to tracks (networks: graph building, forward pass, track finding) on one "
     "thread of this processor, without waiting"
@@ -32,6 +35,8 @@ def comparison_text(comparison: Comparison, width: int = WIDTH) -> str:
     lines = [comparison_head(comparison), ""]
     lines += [two_models_text(comparison)] if len(comparison.entries) == 2 else several_models_text(comparison, width)
     lines += ["", *legend(comparison)]
+    if any(entry.seconds for entry in comparison.entries):
+        lines += ["", *stage_lines(comparison, width)]
     if comparison.judging:
         lines += ["", *bin_lines(comparison, width)]
     if comparison.pairs:
@@ -122,27 +127,46 @@ def two_models_text(comparison: Comparison) -> str:
     return plain_text(table)
 
 
+def stage_names(entries: Sequence[ComparedModel]) -> list[str]:
+    """Stages of all entries whose time is measured, in the order of their first occurrence."""
+    return list(dict.fromkeys(stage for entry in entries for stage in entry.seconds))
+
+
+def stage_text(seconds: float | None) -> str:
+    """Seconds of a stage; empty: the entry has no such stage."""
+    return "" if seconds is None else f"{seconds:.4f}"
+
+
+def stage_lines(comparison: Comparison, width: int) -> list[str]:
+    """Tables of the seconds of each stage for an event."""
+    lines = []
+    for block in _blocks(comparison, width, max(map(len, (*stage_names(comparison.entries), STAGES))), 10):
+        table = _table([entry.title for entry in block], STAGES)
+        for stage in stage_names(block):
+            table.add_row(stage, *(stage_text(entry.seconds.get(stage)) for entry in block))
+        table.add_row("together", *(stage_text(entry.total_seconds) for entry in block))
+        lines += [plain_text(table), ""]
+    return lines[:-1]
+
+
 def bin_lines(comparison: Comparison, width: int) -> list[str]:
     """Tables of the efficiencies of tracks in bins, below a line on how they are counted."""
-    lines = [f"tracks as {comparison.judging}"]
-    cell = 17 + GAP
-    fit = max(1, (width - 12) // cell)
-    for quantity, title in QUANTITIES.items():
-        names = dict.fromkeys(name for entry in comparison.entries for name in entry.bins)
-        of_quantity = [name for name in names if name.startswith(f"{quantity} ")]
-        for first in range(0, len(comparison.entries) if of_quantity else 0, fit):
-            block = comparison.entries[first : first + fit]
-            table = _table([entry.title for entry in block], title)
-            for name in of_quantity:
-                cells = [_bin_cell(entry.bins.get(name, Number(None)), comparison.units) for entry in block]
-                table.add_row(name.removeprefix(f"{quantity} "), *cells)
-            lines += ["", plain_text(table)]
+    lines = [f"tracks as {comparison.judging}", "efficiency in bins, with 95 % intervals of Clopper and Pearson"]
+    for quantity in SHOWN:
+        for block in _blocks(comparison, width, 10, 17):
+            tables = [{range_text(row): row for row in EFFICIENCY.rows(entry.bins, quantity)} for entry in block]
+            names = [range_text(row) for row in bin_rows([list(table.values()) for table in tables])]
+            shown = _table([entry.title for entry in block], TITLES[quantity])
+            for name in names:
+                shown.add_row(name, *(EFFICIENCY.text(table.get(name)) for table in tables))
+            lines += ["", plain_text(shown)] if names else []
     return lines
 
 
-def _bin_cell(number: Number, units: int) -> str:
-    """Efficiency with its interval on one line."""
-    return f"{value_text(number.value, 3)} {interval_text(number, units, 3)}".strip()
+def _blocks(comparison: Comparison, width: int, label: int, cell: int) -> list[Sequence[ComparedModel]]:
+    """The entries, as many together as tables of a width have room for."""
+    fit = max(1, (width - label - GAP) // (cell + GAP))
+    return [comparison.entries[k : k + fit] for k in range(0, len(comparison.entries), fit)]
 
 
 def ratio_text(name: str, value: float | None, first: float | None) -> str:
@@ -155,9 +179,7 @@ def several_models_text(comparison: Comparison, width: int) -> list[str]:
     digits = 5 if len(comparison.entries) < 5 else 4
     names = names_of(comparison.entries)
     label = max(len(text) for text in (*map(metric_text, names), interval_head(comparison)))
-    cell = 2 * digits + 5 + GAP
-    fit = max(1, (width - label - GAP) // cell)
-    blocks = [comparison.entries[k : k + fit] for k in range(0, len(comparison.entries), fit)]
+    blocks = _blocks(comparison, width, label, 2 * digits + 5)
     return [text for block in blocks for text in (_block(comparison, block, names, digits), "")][:-1]
 
 

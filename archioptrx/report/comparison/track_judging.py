@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from archioptrx.report.comparison.bootstrap import Ints, Numbers, Replicates, replicate
 from archioptrx.report.comparison.intervals import LOG, LOG_ODDS
 from archioptrx.report.comparison.statistics import TrackStatistic
+from archioptrx.tasks.tracks.binned import in_bins
 from archioptrx.tasks.tracks.definitions import DEFINITIONS, Definition, Outcome
-from archioptrx.tasks.tracks.metrics import ETA_BINS, PT_BINS, EventTracks, Selection, ratio
+from archioptrx.tasks.tracks.metrics import EventTracks, Selection, ratio
+from archioptrx.tasks.tracks.own_quantities import Frame
 
 SECONDS = "seconds_per_event"
-BIN = "bin "
-"""Beginning of the names of efficiencies in bins, `bin pt 1 … 2`."""
 RATES = ("fake", "duplicate")
 """Beginnings of the names of rates whose small values are good."""
 
@@ -46,6 +45,18 @@ class TrackJudging:
         assert self.definition is not None
         return replace(self.definition.limits(signal, events), **self.limits)  # type: ignore[arg-type]
 
+    def outcomes(self, events: Sequence[EventTracks], signal: Selection) -> list[Outcome]:
+        """Tracks of each event, counted by the definition."""
+        assert self.definition is not None
+        selection = self.within(signal, events)
+        return [self.definition.outcome(event, selection) for event in events]
+
+    def in_bins(
+        self, events: Sequence[EventTracks], signal: Selection, frame: Frame, trainings: int = 1
+    ) -> dict[str, Any]:
+        """Rates by the definition in bins, see `in_bins`."""
+        return in_bins(events, self.outcomes(events, signal), frame, trainings)
+
     @property
     def prefix(self) -> str:
         """Beginning of the names of the figures, with the style where it isn't the usual one."""
@@ -62,7 +73,7 @@ def track_replicates(
     draws: Ints,
     scales: Mapping[str, str],
 ) -> dict[str, Replicates]:
-    """Metrics of the tracks in all resamples, and where a definition is chosen its figures and efficiencies in bins.
+    """Metrics of the tracks in all resamples, and where a definition is chosen its figures.
 
     Parameters
     ----------
@@ -79,9 +90,7 @@ def track_replicates(
     numbers = replicate(TrackStatistic(events, judging.selection(signal), task), drawn, scales)
     if judging.definition is None:
         return numbers
-    selection = judging.within(signal, events)
-    outcomes = [judging.definition.outcome(event, selection) for event in events]
-    return numbers | _figures(outcomes, judging.prefix, drawn) | _in_bins(outcomes, events, drawn)
+    return numbers | _figures(judging.outcomes(events, signal), judging.prefix, drawn)
 
 
 def _figures(outcomes: Sequence[Outcome], prefix: str, draws: Ints) -> dict[str, Replicates]:
@@ -90,27 +99,6 @@ def _figures(outcomes: Sequence[Outcome], prefix: str, draws: Ints) -> dict[str,
     counts = np.array([[outcome.counts[name] for name in names] for outcome in outcomes], dtype=np.float64)
     scales = {f"{prefix}{name}": LOG if name.startswith(RATES) else LOG_ODDS for name in names}
     return replicate(_Ratios(counts, [f"{prefix}{name}" for name in names]), draws, scales)
-
-
-def _in_bins(outcomes: Sequence[Outcome], events: Sequence[EventTracks], draws: Ints) -> dict[str, Replicates]:
-    """Efficiency of the definition in each bin of pT and |η| that holds a particle."""
-    counts, names = [], []
-    for quantity, limits in (("pt", PT_BINS), ("eta", ETA_BINS)):
-        for low, high in itertools.pairwise(limits):
-            of_bin = [
-                _of_bin(outcome, np.abs(getattr(e, quantity)), low, high)
-                for outcome, e in zip(outcomes, events, strict=True)
-            ]
-            if sum(whole for _, whole in of_bin):
-                counts.append(of_bin)
-                names.append(f"{BIN}{quantity} {low:g} … {'∞' if math.isinf(high) else f'{high:g}'}")
-    array = np.array(counts, dtype=np.float64).reshape(len(names), len(events), 2).transpose(1, 0, 2)
-    return replicate(_Ratios(array, names), draws, dict.fromkeys(names, LOG_ODDS))
-
-
-def _of_bin(outcome: Outcome, values: np.ndarray, low: float, high: float) -> tuple[int, int]:
-    inside = outcome.chosen & (values >= low) & (values < high)
-    return int((outcome.found[inside] > 0).sum()), int(inside.sum())
 
 
 class _Ratios:
@@ -132,8 +120,14 @@ class _Ratios:
         return {name: ratio(part, whole) for name, (part, whole) in zip(self._names, sums, strict=True)}
 
 
-def time_replicates(seconds: Sequence[float], draws: Ints) -> dict[str, Replicates]:
-    """Mean time for an event, in all resamples."""
-    counts = np.stack([np.array(seconds), np.ones(len(seconds))], axis=1)[:, None]
+def time_replicates(seconds: Sequence[Mapping[str, float]], draws: Ints) -> dict[str, Replicates]:
+    """Mean time for an event, of all stages together, in all resamples.
+
+    Parameters
+    ----------
+    seconds
+        Seconds of each stage, of each event.
+    """
+    counts = np.array([[sum(stages.values()), 1.0] for stages in seconds])[:, None]
     drawn = draws if draws.size else np.zeros((0, len(seconds)), np.int64)
     return replicate(_Ratios(counts, [SECONDS]), drawn, {SECONDS: LOG})

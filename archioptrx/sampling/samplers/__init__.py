@@ -1,23 +1,26 @@
-"""Samplers: they answer the decisions of a space. They know neither the walk nor torch, but for the controller."""
+"""Samplers: they answer the decisions of a space. They know neither the walk nor torch, but for the controller.
+
+The names below are loaded when they are asked for (PEP 562): a command that only samples shall not wait for numpy and
+the samplers that learn.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from archioptrx.core.errors import InputError, did_you_mean
-from archioptrx.graphs.decisions import Space
-from archioptrx.sampling.samplers.base import Proposer, Sampler
-from archioptrx.sampling.samplers.deduplicated import Deduplicated
-from archioptrx.sampling.samplers.evolution import EvolutionSampler
-from archioptrx.sampling.samplers.exhaustive import enumerate_space
-from archioptrx.sampling.samplers.gp import GaussianProcessSampler
-from archioptrx.sampling.samplers.guarded import Guarded
-from archioptrx.sampling.samplers.optuna import PREFIX, optuna_kind
-from archioptrx.sampling.samplers.random import RandomSampler
-from archioptrx.sampling.samplers.registry import SAMPLERS, sampler
-from archioptrx.sampling.samplers.replay import replay
-from archioptrx.sampling.samplers.screen import Screen
+from archioptrx.sampling.samplers.replay import replay  # loaded at once, as its module has the same name
+
+if TYPE_CHECKING:
+    from archioptrx.sampling.samplers.base import Proposer, Sampler
+    from archioptrx.sampling.samplers.deduplicated import Deduplicated
+    from archioptrx.sampling.samplers.evolution import EvolutionSampler
+    from archioptrx.sampling.samplers.exhaustive import enumerate_space
+    from archioptrx.sampling.samplers.gp import GaussianProcessSampler
+    from archioptrx.sampling.samplers.making import make_sampler
+    from archioptrx.sampling.samplers.random import RandomSampler
+    from archioptrx.sampling.samplers.registry import SAMPLERS, sampler
+    from archioptrx.sampling.samplers.screen import Screen
 
 __all__ = [
     "SAMPLERS",
@@ -34,64 +37,24 @@ __all__ = [
     "sampler",
 ]
 
-
-def _kind(name: str, place: str) -> Callable[..., Proposer]:
-    """Class of a sampler, or a function that makes one."""
-    if name.startswith(PREFIX):
-        return optuna_kind(name, place)
-    if name not in SAMPLERS:
-        raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, [*SAMPLERS, PREFIX + 'TPESampler'])}")
-    return SAMPLERS.get(name)
-
-
-def _proposer(name: str, kind: Callable[..., Proposer], space: Space, seed: int, options: dict[str, Any]) -> Proposer:
-    """Make the sampler's own part; a user's own is guarded."""
-    if name not in SAMPLERS.own():
-        return kind(space, seed, **options)
-    with SAMPLERS.guarded(name):
-        sampler = kind(space, seed, **options)
-    return Guarded(name, sampler)
+_MODULES = {
+    "SAMPLERS": "registry",
+    "Deduplicated": "deduplicated",
+    "EvolutionSampler": "evolution",
+    "GaussianProcessSampler": "gp",
+    "Proposer": "base",
+    "RandomSampler": "random",
+    "Sampler": "base",
+    "Screen": "screen",
+    "enumerate_space": "exhaustive",
+    "make_sampler": "making",
+    "sampler": "registry",
+}
+"""Module of each name."""
 
 
-def make_sampler(
-    name: str,
-    space: Space,
-    seed: int = 0,
-    dedup: str = "architecture",
-    place: str = "sampler",
-    screen: Callable[[Proposer, Callable[[Any], bool]], Proposer] | None = None,
-    **options: Any,
-) -> Deduplicated:
-    """Make a sampler by name, wrapped in canonical deduplication.
-
-    Parameters
-    ----------
-    name
-        One of `SAMPLERS`, or `optuna:` and a class of optuna.samplers.
-    space
-        A program with choices.
-    dedup
-        `architecture`: no fingerprint twice; `hyperparameters`: none with the same hyperparameters.
-    screen
-        Function that puts a `Screen` around the sampler, below deduplication, whose `is_new` it gets.
-    **options
-        Options of the sampler.
-
-    Raises
-    ------
-    InputError
-        The name or an option is unknown.
-    """
-    kind = _kind(name, place)
-    allowed = list(getattr(kind, "OPTIONS", ()))
-    unknown = [
-        f"{place}.{o}: sampler {name} has no such option; {did_you_mean(o, allowed)}"
-        for o in options
-        if o not in allowed
-    ]
-    if unknown:
-        raise InputError(*unknown)
-    sampler = Deduplicated(_proposer(name, kind, space, seed, options), space, dedup)
-    if screen is not None:
-        sampler.inner = screen(sampler.inner, sampler.is_new)
-    return sampler
+def __getattr__(name: str) -> Any:
+    """Load a name; AttributeError where there is none."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
 from archioptrx.sampling.samplers.ranking import Score
+from archioptrx.sampling.samplers.seeds import seed_of
+
+__all__ = ["Earlier", "Proposer", "Sampler", "seed_of"]
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,3 @@ class Proposer(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state, as Sampler.load_state_dict."""
-
-
-def seed_of(seed: int, *numbers: int) -> int:
-    """Seed for one draw, which depends on these numbers alone."""
-    words = np.random.SeedSequence(seed, spawn_key=numbers).generate_state(4)
-    return int.from_bytes(words.tobytes(), "little")

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from statistics import NormalDist, fmean
 from typing import Any
 
-import numpy as np
-
 Score = float | tuple[float, ...] | None
 """A number, or a tuple with one for each objective; larger is better. None: the trial failed."""
 
@@ -104,6 +102,8 @@ def fronts(rows: Sequence[Sequence[float]]) -> list[list[int]]:
     >>> fronts([(1, 1), (2, 0), (0, 0), (2, 0)])
     [[0, 1, 3], [2]]
     """
+    import numpy as np  # here, because samplers of one score need none of it
+
     no_worse = np.ones((len(rows), len(rows)), dtype=bool)
     for axis in np.array(rows, dtype=np.float64).T:
         no_worse &= axis[:, None] >= axis

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import Registry
 from archioptrx.sampling.samplers.base import Proposer
 
@@ -34,6 +35,10 @@ SAMPLERS: Registry[Callable[..., Proposer]] = Registry(
 """Every sampler: called with a space, a seed and its options, it makes a `Proposer`."""
 
 
+RESERVED = ("name", "space", "seed", "dedup", "place", "screen")
+"""Names that no option of a sampler has: the key `sampler.name`, and what every sampler is made of."""
+
+
 def sampler(name: str) -> Callable[[MakeProposer], MakeProposer]:
     """Make a decorator that registers a sampler: a class, or a function that makes one.
 
@@ -41,9 +46,17 @@ def sampler(name: str) -> Callable[[MakeProposer], MakeProposer]:
     ----------
     name
         Name in experiment files, under `sampler.name`.
+
+    Raises
+    ------
+    InputError
+        An option has a name of `RESERVED`.
     """
 
     def decorate(make: MakeProposer) -> MakeProposer:
+        if taken := [key for key in RESERVED if key in getattr(make, "OPTIONS", ())]:
+            named = ", ".join(taken)
+            raise InputError(f"sampler {name}: has an option {named}; allowed: names other than {', '.join(RESERVED)}")
         SAMPLERS.registering(name)(make)
         return make
 

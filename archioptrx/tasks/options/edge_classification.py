@@ -14,6 +14,11 @@ from archioptrx.tasks.options.tracks import USUAL, TrackOptions
 WEIGHTINGS = ("none", "balanced")
 
 
+def class_weight_of(weight: str | float) -> str | float:
+    """A class weight as options and tasks keep it: 1 is `none`."""
+    return "none" if weight == 1 else weight
+
+
 @task_options
 @dataclass(frozen=True)
 class EdgeOptions:
@@ -22,7 +27,8 @@ class EdgeOptions:
     Attributes
     ----------
     class_weight
-        Weight of true edges in the loss: a number, `none` (1) or `balanced` (false edges per true one of the batch).
+        Weight of true edges in the loss: a number, `none` or `balanced` (false edges per true one of the batch). 1 is
+        `none`.
     tracks
         Rules by which tracks are found from the scores.
     """
@@ -39,6 +45,9 @@ class EdgeOptions:
     losses: ClassVar[tuple[str, ...]] = ("loss",)
     class_weight: str | float = "none"
     tracks: TrackOptions = USUAL
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "class_weight", class_weight_of(self.class_weight))
 
     @classmethod
     def read(cls, fields: Fields) -> Self:

@@ -62,4 +62,9 @@ def _target(section: Fields, name: str) -> Target | None:
     weight = inner.take("weight", float, 1.0, minimum=0.0, maximum=1e6)
     own: Mapping[str, object] = {key: value for key, value in inner.content.items() if key != "weight"}
     options = read_task(own, section.at(name), section.faults)
+    if "weight" in inner.content and hasattr(options, "weight"):
+        kind = getattr(options, "name", "")
+        inner.fault(
+            "weight", f"is an option of {kind} too; allowed: none here, or a task with another name for its own"
+        )
     return None if options is None else Target(name, options, weight)

@@ -30,12 +30,13 @@ class SetOptions:
     parameter_weight
         Weight of the parameters in loss and matching; the existence of a track has weight 1.
     tolerance
-        Largest deviation of each scaled number of a track's parameters for the track to be found.
+        Largest deviation of each scaled number of a track's parameters for the track to be found. Metrics match tracks
+        by it, whatever `delta` the training had.
     """
 
     name: ClassVar[str] = "track_set"
     judged: ClassVar[tuple[str, ...]] = (EVENTS,)
-    meaning: ClassVar[tuple[str, ...]] = ("hits", "parameters", "delta", "tolerance")  # delta: of the matching
+    meaning: ClassVar[tuple[str, ...]] = ("hits", "parameters", "tolerance")
     of_loss: ClassVar[tuple[str, ...]] = ("hits", "parameters", "slots", "delta", "parameter_weight")
     labels: ClassVar[Mapping[str, str]] = {
         "f1": "F1",

@@ -42,6 +42,8 @@ TRACK_FINDERS: DescribedRegistry[Callable[..., Any], FinderDescription] = Descri
 """Every track finder; see `track_finder` for how one is called."""
 TRIPLET_FINDERS: Registry[Callable[..., Any]] = Registry("triplet track finder", {USUAL_FINDER: _BUNDLED})
 """Forms of track finders for scores of triplets, by the name of the finder; see `triplet_finder`."""
+RESERVED = ("method", "min_hits", "complete", "chi2_max", "resolution", "edge_index", "triplet_index", "scores", "hits")
+"""Names that no option of a finder has: keys of `task.tracks` for every finder, and what finders are called with."""
 
 
 def track_finder(name: str, cut: float = 0.5, **options: float) -> Callable[[Decorated], Decorated]:
@@ -63,8 +65,11 @@ def track_finder(name: str, cut: float = 0.5, **options: float) -> Callable[[Dec
     Raises
     ------
     InputError
-        A usual value is no number from 0, or the cut is above 1.
+        An option has the name of another key or argument, a usual value is no number from 0, or the cut is above 1.
     """
+    if taken := [key for key in options if key in RESERVED]:
+        named = ", ".join(taken)
+        raise InputError(f"track finder {name}: has an option {named}; allowed: names other than {', '.join(RESERVED)}")
     for key, value in {"cut": cut, **options}.items():
         most = 1.0 if key == "cut" else math.inf
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:

@@ -12,22 +12,27 @@ import numpy as np
 
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.task import Task
+from archioptrx.tasks.tracks.figures import binned_metrics
 from archioptrx.tasks.tracks.finding import groups
 from archioptrx.tasks.tracks.metrics import Selection
-from archioptrx.tasks.tracks.scores import track_scores
+from archioptrx.tasks.tracks.own_quantities import Frame
+from archioptrx.tasks.tracks.scores import events_of_task
 
 
-def ceiling(task: Task, graphs: Sequence[HitGraph], selection: Selection, whole: bool = True) -> dict[str, Any]:
+def ceiling(
+    task: Task, graphs: Sequence[HitGraph], selection: Selection, whole: bool = True, frame: Frame | None = None
+) -> dict[str, Any]:
     """The numbers of the tracks of a perfect network; empty where the task makes no tracks, or particles are unknown.
 
     Returns
     -------
-    The result of `track_metrics` with bins, without `matching`; and `broken_chains`: particles of the graphs with
+    The result of `binned_metrics`, without `matching`; and `broken_chains`: particles of the graphs with
     `min_hits` hits or more that true edges don't join to one piece; of sectors, each part of a particle is one. The
     latter not for line graphs.
     """
     perfect = [task.perfect(graph) for graph in graphs]
-    scores = track_scores(task, perfect, graphs, selection, bins=True, whole=whole)
+    events = events_of_task(task, perfect, graphs, whole)
+    scores = binned_metrics(events, selection, frame or Frame(), task.name) if events else {}
     numbers = {name: value for name, value in scores.items() if name != "matching"}
     if numbers and graphs[0].get("chain") is None:
         numbers["broken_chains"] = sum(_broken(graph, selection.min_hits) for graph in graphs)

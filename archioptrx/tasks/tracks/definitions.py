@@ -35,6 +35,26 @@ WHOLE = 0.99
 
 
 @dataclass(frozen=True, eq=False)
+class Verdicts:
+    """Verdict of a definition on each track of an event that is in the denominator of its fake rate.
+
+    Attributes
+    ----------
+    track : int64 [T]
+        Label of each track, increasing; hits of no track, which are a track for acorn, are none here.
+    fake : bool [T]
+        Tracks that match no particle.
+    again : bool [T] or None
+        Tracks that match a particle that another track matches with more hits; of equal ones, the first track is the
+        match. None: the definition has no duplicates.
+    """
+
+    track: Ints
+    fake: Bools
+    again: Bools | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """Tracks of one event, counted by one definition.
 
@@ -46,11 +66,14 @@ class Outcome:
         Particles of which the efficiency is a share.
     found : int64 [P]
         Tracks by which each particle is found.
+    verdicts
+        Verdicts on the tracks; None: the definition counts hits.
     """
 
     counts: Counts
     chosen: Bools
     found: Ints
+    verdicts: Verdicts | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +142,20 @@ class SharedHits:
         return order[np.flatnonzero(np.diff(self.track[order], prepend=-1))]
 
 
+def further(track: Ints, particle: Ints, shared: Ints, tracks: int) -> Bools:
+    """Tracks that match a particle which another one matches better.
+
+    Shapes: track, particle, shared int64 [M], a match each: its track, particle and common hits -> bool [tracks].
+
+    >>> further(np.array([0, 1, 2]), np.array([5, 5, 6]), np.array([3, 4, 3]), 4).tolist()
+    [True, False, False, False]
+    """
+    order = np.lexsort((track, -shared, particle))
+    again = np.zeros(tracks, np.bool_)
+    again[track[order]] = np.diff(particle[order], prepend=-1) == 0
+    return again
+
+
 Count = Callable[[EventTracks, Selection, str, float], Outcome]
 
 
@@ -152,6 +189,17 @@ def _counted(found: Ints, chosen: Bools) -> tuple[int, int]:
     return int((found[chosen] > 0).sum()), int(chosen.sum())
 
 
+def matches_of_acts(table: SharedHits, of_track: Bools, style: str, fraction: float) -> tuple[Ints, Bools]:
+    """Pair of each track with its particle, and whether it matches; see `count_as_acts`.
+
+    Shapes: of_track bool [T], the tracks that count -> places of pairs, and bool of the same length.
+    """
+    event = table.event
+    pair = table.leading(of_track[table.track] & (table.particle < len(event.hits)))
+    share = table.shared[pair] / event.hits[table.particle[pair]]
+    return pair, (table.purity[pair] >= fraction) & ((style == "single") | (share >= fraction))
+
+
 def count_as_acts(event: EventTracks, selection: Selection, style: str, fraction: float) -> Outcome:
     """Count as `TrackTruthMatcher` and the finder's performance writers of Acts do.
 
@@ -160,12 +208,14 @@ def count_as_acts(event: EventTracks, selection: Selection, style: str, fraction
     """
     table, count = SharedHits.of(event), len(event.hits)
     of_track = table.tracks(selection.least_of_tracks)
-    pair = table.leading(of_track[table.track] & (table.particle < count))
+    pair, matched = matches_of_acts(table, of_track, style, fraction)
     particle, shared = table.particle[pair], table.shared[pair]
     purity, share = table.purity[pair], shared / event.hits[particle]
-    matched = (purity >= fraction) & ((style == "single") | (share >= fraction))
     found, chosen, tracks = np.bincount(particle[matched], minlength=count), selection.of(event), int(of_track.sum())
     good = matched & chosen[particle]
+    fake = np.zeros(len(table.name), np.bool_)
+    fake[table.track[pair]] = ~matched
+    again = further(table.track[pair][matched], particle[matched], shared[matched], len(fake))
     return Outcome(
         {
             "efficiency": _counted(found, chosen),
@@ -176,6 +226,7 @@ def count_as_acts(event: EventTracks, selection: Selection, style: str, fraction
         },
         chosen,
         found,
+        Verdicts(table.name[of_track], fake[of_track], again[of_track]),
     )
 
 
@@ -193,6 +244,7 @@ def count_as_trackml(event: EventTracks, selection: Selection, style: str, fract
         },
         chosen,
         found,
+        Verdicts(matched.name[long], ~good[long]),
     )
 
 
@@ -209,17 +261,21 @@ def count_as_acorn(event: EventTracks, selection: Selection, style: str, fractio
     in_graphs = table.in_graphs[:count]
     chosen = selection.of(event) & (in_graphs >= max(1, selection.min_hits))
     found = np.bincount(particle, minlength=count)
-    tracks, matched = (len(np.unique(table.track[pairs])) for pairs in (long, long & by_track))
+    tracks, matched = (np.unique(table.track[pairs]) for pairs in (long, long & by_track))
+    of_chosen = (by_particle & long) & np.append(chosen, False)[table.particle]
+    again_in = further(table.track[of_chosen], table.particle[of_chosen], table.shared[of_chosen], len(table.name))
+    real = tracks[table.name[tracks] >= 0]
     efficiency = _counted(found, chosen)
     again = int(np.maximum(found[chosen] - 1, 0).sum())
     return Outcome(
         {
             "efficiency": efficiency,
-            "fake_rate": (tracks - matched, tracks),
+            "fake_rate": (len(tracks) - len(matched), len(tracks)),
             "duplicate_rate": (again, efficiency[0]),
         },
         chosen,
         found,
+        Verdicts(table.name[real], ~np.isin(real, matched), again_in[real]),
     )
 
 
@@ -239,7 +295,7 @@ def count_as_gnn_tracking(event: EventTracks, selection: Selection, style: str, 
     counts: Counts = {name: (int(good.sum()), tracks if name == "lhc" else particles) for name, good in kinds.items()}
     counts |= {f"fake_{name}": (int((~good).sum()), tracks) for name, good in kinds.items()}
     found = np.bincount(table.particle[pair][kinds["double_majority"]], minlength=count)
-    return Outcome(counts, chosen, found)
+    return Outcome(counts, chosen, found, Verdicts(table.name[table.track[pair]], ~kinds["double_majority"]))
 
 
 def count_as_colliderml(event: EventTracks, selection: Selection, style: str, fraction: float) -> Outcome:

@@ -1,20 +1,21 @@
-"""Figures of tracks by one definition: rates with their counts, limits, and efficiencies in bins."""
+"""Figures of tracks by one definition: rates with their counts, limits, and rates in bins."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from archioptrx.tasks.tracks.binned import in_bins, technical_outcome
 from archioptrx.tasks.tracks.definitions import Definition
-from archioptrx.tasks.tracks.metrics import ETA_BINS, PT_BINS, EventTracks, Selection, added, ratio
+from archioptrx.tasks.tracks.metrics import BINS, EventTracks, Selection, added, ratio, track_metrics
+from archioptrx.tasks.tracks.own_quantities import Frame
+from archioptrx.tasks.tracks.rates import OF_TRACKS
 
 
-def named_figures(definition: Definition, events: Sequence[EventTracks], selection: Selection) -> dict[str, Any]:
+def named_figures(
+    definition: Definition, events: Sequence[EventTracks], selection: Selection, frame: Frame
+) -> dict[str, Any]:
     """Rates of the tracks of events, pooled.
 
     Returns
@@ -25,27 +26,28 @@ def named_figures(definition: Definition, events: Sequence[EventTracks], selecti
         None where its denominator is 0.
     `counts`
         Numerator and denominator of each rate.
-    `pt`, `eta`
-        Efficiencies in bins that hold a particle, with binomial intervals (`low`, `high`), where the data have the
-        quantity; none of ColliderML, which counts hits.
+    `pt`, `eta`, `phi`, `z`, `of_tracks`
+        Rates in bins, see `in_bins`; none of ColliderML, which counts hits.
     """
     outcomes = [definition.outcome(event, selection) for event in events]
     counts = added([outcome.counts for outcome in outcomes])
-    result: dict[str, Any] = {
+    return {
         "matching": definition.label,
         "fraction": definition.fraction,
         "limits": limits_of(selection),
         "limits_text": limits_text(selection),
         **{rate: ratio(*pair) for rate, pair in counts.items()},
         "counts": {rate: list(pair) for rate, pair in counts.items()},
+        **in_bins(events, outcomes, frame),
     }
-    chosen = np.concatenate([np.zeros(0, np.bool_), *(outcome.chosen for outcome in outcomes)])
-    found = np.concatenate([np.zeros(0, np.int64), *(outcome.found for outcome in outcomes)])
-    for name, limits in (("pt", PT_BINS), ("eta", ETA_BINS)):
-        values = np.abs(np.concatenate([np.zeros(0), *(getattr(event, name) for event in events)]))
-        if chosen.any() and not np.isnan(values).all():
-            result[name] = _bins(values[chosen], found[chosen], limits)
-    return result
+
+
+def binned_metrics(events: Sequence[EventTracks], selection: Selection, frame: Frame, task: str = "") -> dict[str, Any]:
+    """Result of `track_metrics` with bins of particles, and of tracks by their own quantities (`of_tracks`)."""
+    outcomes = [technical_outcome(event, selection) for event in events]
+    of_tracks = {key: rows for key, rows in in_bins(events, outcomes, frame).items() if key == OF_TRACKS}
+    metrics = track_metrics(events, selection, bins=True, task=task)
+    return {key: rows for key, rows in metrics.items() if key not in BINS or frame.known(key)} | of_tracks
 
 
 def limits_of(selection: Selection) -> dict[str, Any]:
@@ -72,42 +74,3 @@ def limits_text(selection: Selection) -> str:
         f"{count:g} {'hit' if count == 1 else 'hits'} or more" for count in (limits["min_hits"], limits["track_hits"])
     ]
     return f"particles: {', '.join([*particles, hits[0]])}; tracks: {hits[1]}"
-
-
-def binomial_interval(part: int, whole: int, level: float = 0.95) -> tuple[float, float]:
-    """Interval of a share that part of a whole has, by Clopper and Pearson (Biometrika 26, 1934): never too narrow.
-
-    >>> [round(end, 4) for end in binomial_interval(9, 10)]
-    [0.555, 0.9975]
-    >>> binomial_interval(0, 0)
-    (0.0, 1.0)
-    """
-    from scipy.stats import beta
-
-    tail = (1 - level) / 2
-    low = float(beta.ppf(tail, part, whole - part + 1)) if part > 0 else 0.0
-    high = float(beta.ppf(1 - tail, part + 1, whole - part)) if part < whole else 1.0
-    return low, high
-
-
-def _bins(values: NDArray[Any], found: NDArray[np.int64], limits: Sequence[float]) -> list[dict[str, Any]]:
-    """Number of particles, efficiency with its interval, and further tracks of each found particle, of each bin."""
-    rows = []
-    for low, high in itertools.pairwise(limits):
-        inside = (values >= low) & (values < high)
-        if not inside.any():
-            continue
-        seen = int((found[inside] > 0).sum())
-        low_end, high_end = binomial_interval(seen, int(inside.sum()))
-        rows.append(
-            {
-                "from": low,
-                "to": high if math.isfinite(high) else None,
-                "particles": int(inside.sum()),
-                "efficiency": ratio(seen, int(inside.sum())),
-                "low": low_end,
-                "high": high_end,
-                "duplicate_rate": ratio(int(np.maximum(found[inside] - 1, 0).sum()), seen),
-            }
-        )
-    return rows

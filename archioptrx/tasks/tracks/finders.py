@@ -18,6 +18,7 @@ from archioptrx.tasks.tracks.completion import complete
 from archioptrx.tasks.tracks.finding import Bools, Floats, Ints
 from archioptrx.tasks.tracks.helix import Resolution
 from archioptrx.tasks.tracks.helix_fit import with_good_fit
+from archioptrx.tasks.tracks.stages import COMPLETION, FIT, stage
 
 FIRST_CUTS = (0.5, 0.3)
 """Cuts on the scores in the passes before that with the cut of the options."""
@@ -135,11 +136,13 @@ def _refined(search: Callable[[float, Bools], Ints], hits: int, options: TrackOp
             free: Bools = np.less(labels, 0)
             new = search(cut, free)
             labels = np.where(free & (new >= 0), new + int(labels.max(initial=-1)) + 1, labels)
-            labels = places.each(labels, good)
+            with stage(FIT):
+                labels = places.each(labels, good)
     else:
         labels = search(options.cut, np.ones(hits, dtype=np.bool_))
     if options.complete:
-        labels = places.each(labels, lambda own, pos: complete(own, pos, resolution))
+        with stage(COMPLETION):
+            labels = places.each(labels, lambda own, pos: complete(own, pos, resolution))
     return labels
 
 

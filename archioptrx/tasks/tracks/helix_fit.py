@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archioptrx.tasks.tracks.helix import SCATTERING, Floats, Helix, Ints, Resolution, Tracks
+from archioptrx.tasks.tracks.helix import SCATTERING, STRAIGHT, Floats, Helix, Ints, Resolution, Tracks
 
 LEFT = 0.1
 """Deviation of hits from the fit by multiple scattering, as a share of the angle of a layer times the length: measured
@@ -34,10 +34,57 @@ class HelixFit:
         χ² per degree of freedom of each track; 0 where it has none.
     outlying : [M]
         χ² of each hit in its place along the track, divided by the share of it that the fit can't take up.
+    circle, line : [T, 3], [T, 2]
+        a, b, c and d, e, see above.
+    middle, axis : [T, 3], [T]
+        Origin of the frame, mm, and azimuth of its x axis.
     """
 
     chi2: Floats
     outlying: Floats
+    circle: Floats
+    line: Floats
+    middle: Floats
+    axis: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Perigees:
+    """Helices at their points nearest to the beam line, one of each track.
+
+    Attributes
+    ----------
+    radius : [T]
+        Radius of the circle in the x-y plane, mm.
+    azimuth, cot : [T]
+        Azimuth of the direction outwards, rad in [-π, π), and its slope of z against the arc length: sinh η.
+    z0 : [T]
+        z of the point, mm.
+    """
+
+    radius: Floats
+    azimuth: Floats
+    cot: Floats
+    z0: Floats
+
+    @classmethod
+    def of(cls, fit: HelixFit) -> Perigees:
+        """Follow each helix inwards to the beam line."""
+        constant, slope, bend = fit.circle.T
+        least = 0.5 / STRAIGHT
+        bend = np.where(np.abs(bend) < least, np.where(bend < 0, -least, least), bend)
+        circle = np.stack([constant, slope, bend], axis=1)
+        centre = np.stack([-slope, np.ones(len(bend))], axis=1) / (2 * bend)[:, None]
+        radius = 1 / np.abs(_curvature(circle))
+        cosine, sine = np.cos(fit.axis), np.sin(fit.axis)
+        beam = -np.stack([fit.middle[:, 0] * cosine + fit.middle[:, 1] * sine,
+                          fit.middle[:, 1] * cosine - fit.middle[:, 0] * sine], axis=1)  # fmt: skip
+        away = beam - centre
+        nearest = centre + away * (radius / np.maximum(np.hypot(*away.T), 1e-9))[:, None]
+        arc = _arc(nearest[:, 0], nearest[:, 1], circle)
+        turned = fit.axis + np.arctan(_start(circle)[1]) + _curvature(circle) * arc
+        azimuth = (turned + np.pi) % (2 * np.pi) - np.pi
+        return cls(radius, azimuth, fit.line[:, 1], fit.middle[:, 2] + fit.line[:, 0] + fit.line[:, 1] * arc)
 
 
 def fit_tracks(tracks: Tracks, resolution: Resolution) -> HelixFit:
@@ -59,11 +106,11 @@ def fit_tracks(tracks: Tracks, resolution: Resolution) -> HelixFit:
     # A change of the polar angle moves z by the length over its squared sine.
     scattered *= 1.5 * (1 + rise[track] ** 2) ** 0.25
     errors = np.hypot(np.hypot(resolution.along(pos), rise[track] * resolution.across(pos)), scattered)
-    _, along, share_along = _least_squares(track, count, [ones, arc], pos[:, 2] - middle[track, 2], errors)
+    line, along, share_along = _least_squares(track, count, [ones, arc], pos[:, 2] - middle[track, 2], errors)
     freedom = np.maximum(2 * tracks.size - UNKNOWNS, 1)
     chi2 = np.bincount(track, across**2 + along**2, count) / freedom
     outlying = across**2 / np.maximum(1 - share, 0.05) + along**2 / np.maximum(1 - share_along, 0.05)
-    return HelixFit(chi2, outlying)
+    return HelixFit(chi2, outlying, circle, line, middle, np.arctan2(chord[:, 1], chord[:, 0]))
 
 
 def with_good_fit(labels: Ints, pos: Floats, resolution: Resolution, chi2_max: float, min_hits: int) -> Ints:
@@ -118,14 +165,19 @@ def _curvature(circle: Floats) -> Floats:
 
 def _arc(x: Floats, y: Floats, circle: Floats) -> Floats:
     """Arc length from x = 0 on, along circles a + b·x + c·(x² + y²) - y = 0. Shapes: [M], [M], [M, 3] -> [M]."""
-    constant, slope, bend = circle.T
-    start = 2 * constant / (1 + np.sqrt(np.maximum(1 - 4 * constant * bend, 0)))  # y at x = 0
-    steep = slope / np.maximum(1 - 2 * bend * start, 1e-3)
+    start, steep = _start(circle)
     norm = np.hypot(1, steep)
     along, aside = (x + steep * (y - start)) / norm, (y - start - steep * x) / norm
     curvature = _curvature(circle)
     safe = np.where(np.abs(curvature) < 1e-9, 1e-9, curvature)
     return np.asarray(np.arctan2(safe * along, 1 - safe * aside) / safe)
+
+
+def _start(circle: Floats) -> tuple[Floats, Floats]:
+    """y and slope of circles a + b·x + c·(x² + y²) - y = 0 at x = 0. Shapes: [K, 3] -> [K], [K]."""
+    constant, slope, bend = circle.T
+    start = 2 * constant / (1 + np.sqrt(np.maximum(1 - 4 * constant * bend, 0)))
+    return start, slope / np.maximum(1 - 2 * bend * start, 1e-3)
 
 
 def _least_squares(

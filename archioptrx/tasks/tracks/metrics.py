@@ -32,6 +32,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.signal import Signal
 from archioptrx.tasks.metrics import SMALL, TRACKS, metric, metrics_of
 from archioptrx.tasks.tracks.colliderml import benchmark_counts
+from archioptrx.tasks.tracks.intervals import binomial_interval
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -46,6 +47,12 @@ PT_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, math.inf)
 """Transverse momentum of the particle, GeV; of a row of hits, that of the innermost."""
 ETA_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, math.inf)
 """|η| of the particle's momentum; of a row of hits, that of its outermost as seen from the origin."""
+PHI_BINS = tuple(eighth * math.pi / 4 for eighth in range(-4, 5))
+"""Azimuth of the particle's momentum, rad."""
+Z_BINS = (-math.inf, -100.0, -50.0, -20.0, -10.0, -5.0, 0.0, 5.0, 10.0, 20.0, 50.0, 100.0, math.inf)
+"""z of the particle's vertex, mm: TrackML's vertices are 5 mm from the origin, those of `fatras` 50 mm."""
+BINS = {"pt": PT_BINS, "eta": ETA_BINS, "phi": PHI_BINS, "z": Z_BINS}
+"""Ends of the bins of each quantity of a particle or track; a bin holds its lower end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +77,10 @@ class EventTracks:
         Transverse momentum in GeV, pseudorapidity, distance of the vertex from the beam line in mm; NaN: unknown.
     event_hits : int64 [P] or None
         Hits of each particle in the whole event, where `hits` counts a part. None: `hits`.
+    phi, z : [P] or None
+        Azimuth of the momentum, rad, and z of the vertex, mm; NaN or None: unknown.
+    pos : [N, 3] or None
+        x, y, z of each hit, mm. None: unknown, as of the hits of line graphs.
     """
 
     name: str
@@ -82,11 +93,30 @@ class EventTracks:
     eta: Floats
     vr: Floats
     event_hits: Ints | None = None
+    phi: Floats | None = None
+    z: Floats | None = None
+    pos: Floats | None = None
+
+    def quantity(self, name: str) -> Floats:
+        """Quantity of each particle that `BINS` has bins of, NaN where it is unknown. Shapes: -> [P]."""
+        values = getattr(self, name)
+        return np.full(len(self.hits), np.nan) if values is None else binned_value(name, values)
 
     @property
     def all_hits(self) -> Ints:
         """Hits of each particle in the whole event, as far as they are known."""
         return self.hits if self.event_hits is None else self.event_hits
+
+
+def binned_value(name: str, values: Floats) -> Floats:
+    """Values as the bins of a quantity want them: |η|, and azimuths in [-π, π).
+
+    >>> binned_value("phi", np.array([math.pi, -1.0])).round(3).tolist()
+    [-3.142, -1.0]
+    """
+    if name == "phi":
+        return np.asarray((values + math.pi) % (2 * math.pi) - math.pi)
+    return np.abs(values) if name == "eta" else values
 
 
 @dataclass(frozen=True)
@@ -162,6 +192,8 @@ class Matched:
         The event with the tracks that were matched.
     track : int64 [N]
         Number of each hit's track among those below, -1 for none.
+    name : int64 [T]
+        Label of each track.
     size, particle, shared : int64 [T]
         Hits of each track, its particle (-1: none) and how many of the hits are that particle's.
     hits_in_graphs : int64 [P]
@@ -170,6 +202,7 @@ class Matched:
 
     event: EventTracks
     track: Ints
+    name: Ints
     size: Ints
     particle: Ints
     shared: Ints
@@ -192,7 +225,7 @@ class Matched:
         particle[of[major]], most[of[major]] = owner[major], shared[major]
         place = np.full(len(event.labels), -1)
         place[inside] = track
-        return cls(event, place, size, particle, most, hits_in_graphs)
+        return cls(event, place, names, size, particle, most, hits_in_graphs)
 
     def by(self, matching: str, hits: Ints) -> Bools:
         """Tracks that are matched, where the particles have so many hits. Shapes: hits [P] -> bool [T]."""
@@ -249,7 +282,7 @@ def track_metrics(
         Tracks; particles that the technical efficiency counts.
     `matching`
         The two efficiencies, fake rate, duplicate rate and completeness under each matching.
-    `pt, eta`
+    `pt, eta, phi, z`
         Lists of bins, where they are asked for and the data have the quantity; of the particles that are known.
     And the user's own metrics of tracks.
     """
@@ -262,8 +295,9 @@ def track_metrics(
         "matching": tracks.matching,
     }
     everything = tracks.matched.event
-    for name, values, limits in (("pt", everything.pt, PT_BINS), ("eta", np.abs(everything.eta), ETA_BINS)):
-        if bins and not (len(values) and np.isnan(values).all()):
+    for name, limits in BINS.items() if bins else ():
+        values = everything.quantity(name)
+        if not (len(values) and np.isnan(values).all()):
             result[name] = _per_bin(tracks.matched, sides, least, values, limits)
     return result
 
@@ -418,6 +452,10 @@ def joined(events: Sequence[EventTracks]) -> EventTracks:
     def whole(parts: Iterable[Floats]) -> Floats:
         return np.concatenate([np.zeros(0), *parts])
 
+    def known(values: list[Floats | None], like: list[Ints]) -> Floats:
+        """The values of all events, NaN for those of an event that has none."""
+        return whole(np.full(len(of), np.nan) if part is None else part for part, of in zip(values, like, strict=True))
+
     def whole_numbers(parts: Iterable[Ints]) -> Ints:
         return np.concatenate([np.zeros(0, np.int64), *parts])
 
@@ -432,6 +470,8 @@ def joined(events: Sequence[EventTracks]) -> EventTracks:
         eta=whole(event.eta for event in events),
         vr=whole(event.vr for event in events),
         event_hits=whole_numbers(event.all_hits for event in events),
+        phi=known([event.phi for event in events], [event.hits for event in events]),
+        z=known([event.z for event in events], [event.hits for event in events]),
     )
 
 
@@ -477,7 +517,7 @@ def _share(values: Bools) -> float | None:
 def _per_bin(
     matched: Matched, sides: dict[str, Bools], min_hits: int, values: Floats, limits: tuple[float, ...]
 ) -> list[dict[str, Any]]:
-    """Double-majority efficiencies and duplicates of the particles of each bin that holds one."""
+    """Double-majority efficiencies, the technical one with its interval, and duplicates of the particles of bins."""
     reached = {side: _tracks_of_particles(matched, "double", side, min_hits) > 0 for side in sides}
     single = _tracks_of_particles(matched, "single", "technical", min_hits)
     rows = []
@@ -486,12 +526,16 @@ def _per_bin(
         if not (inside & sides["physics"]).any():
             continue
         again = single[inside & sides["technical"] & (single > 0)] - 1
+        technical = reached["technical"][inside & sides["technical"]]
+        low_end, high_end = binomial_interval(int(technical.sum()), len(technical))
         rows.append(
             {
-                "from": low,
+                "from": low if math.isfinite(low) else None,
                 "to": high if math.isfinite(high) else None,
-                "particles": int((inside & sides["technical"]).sum()),
-                "efficiency": _share(reached["technical"][inside & sides["technical"]]),
+                "particles": len(technical),
+                "efficiency": _share(technical),
+                "low": low_end,
+                "high": high_end,
                 "efficiency_physics": _share(reached["physics"][inside & sides["physics"]]),
                 "duplicate_rate": ratio(int(again.sum()), len(again)),
             }

@@ -23,7 +23,8 @@ from archioptrx.tasks.task import Task
 from archioptrx.tasks.tracks.finding import apart
 from archioptrx.tasks.tracks.metrics import EventTracks, Floats, Ints, Selection, track_metrics
 
-_PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
+_HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("hits", "weight"))
+_KINEMATIC = [PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "φ", "z0")]
 
 _OF_HIT = dict(zip(CHAIN_HIT_FIELDS, ("hit_id", "pid", "pt", "hit_weight", "z", "r"), strict=True))
 """Fields of the table of a line graph's hits, under the names that they have for the nodes of a plain graph."""
@@ -60,11 +61,17 @@ def events_of_task(
     task: Task, outputs: Sequence[Any], graphs: Sequence[HitGraph], whole: bool = True
 ) -> list[EventTracks]:
     """The tracks that a task makes; none where it makes no tracks, or the data don't say whose a hit is."""
+    labels = labels_of_task(task, outputs, graphs)
+    return event_tracks(graphs, labels, whole) if labels else []
+
+
+def labels_of_task(task: Task, outputs: Sequence[Any], graphs: Sequence[HitGraph]) -> list[Tensor]:
+    """Track of each hit of each graph that a task makes; none where `events_of_task` has none."""
     if not len(graphs) or graphs[0].get("pid") is None:
         return []
     labels = [task.tracks(output, graph) for output, graph in zip(outputs, graphs, strict=True)]
     labelled = [graph_labels for graph_labels in labels if graph_labels is not None]
-    return event_tracks(graphs, labelled, whole) if len(labelled) == len(labels) else []
+    return labelled if len(labelled) == len(labels) else []
 
 
 def track_numbers(
@@ -119,11 +126,16 @@ def event_tracks(graphs: Sequence[HitGraph], labels: Sequence[Tensor], whole: bo
     -------
     One for each event, in the order of their first graphs. Without `hit_weight` each hit of a particle weighs 1.
     """
+    return [_event(name, parts, whole) for name, parts in _by_event(graphs, labels).items()]
+
+
+def _by_event(graphs: Sequence[HitGraph], labels: Sequence[Tensor]) -> dict[str, list[_Part]]:
+    """Graphs of each event, by its name."""
     events: dict[str, list[_Part]] = {}
     for graph, graph_labels in zip(graphs, labels, strict=True):
         for part in _parts(graph, graph_labels.cpu().numpy()):
             events.setdefault(part.event, []).append(part)
-    return [_event(name, parts, whole) for name, parts in events.items()]
+    return events
 
 
 def hit_labels(graphs: Sequence[HitGraph], labels: Sequence[Tensor]) -> tuple[Ints, Ints]:
@@ -131,11 +143,16 @@ def hit_labels(graphs: Sequence[HitGraph], labels: Sequence[Tensor]) -> tuple[In
 
     Shapes: labels [N] of each graph -> hit ids, each once, and their tracks, -1 for none, both int64 [hits].
     """
-    parts = [
-        part
-        for graph, graph_labels in zip(graphs, labels, strict=True)
-        for part in _parts(graph, graph_labels.cpu().numpy())
-    ]
+    parts = [part for of_event in _by_event(graphs, labels).values() for part in of_event]
+    return _labels_of(parts)
+
+
+def labels_of_events(graphs: Sequence[HitGraph], labels: Sequence[Tensor]) -> dict[str, tuple[Ints, Ints]]:
+    """Hit ids of each event and their tracks, as `hit_labels` gives them, by the event's name."""
+    return {name: _labels_of(parts) for name, parts in _by_event(graphs, labels).items()}
+
+
+def _labels_of(parts: Sequence[_Part]) -> tuple[Ints, Ints]:
     joined, ids = apart([part.labels for part in parts]), np.concatenate([part.hit_id for part in parts])
     rows = _once(ids, np.zeros(len(ids)), joined)
     return ids[rows], joined[rows]
@@ -151,6 +168,8 @@ class _Part:
         Together they name a hit: where ids are only rows of a sector's file, z (in mm) tells hits apart.
     weight, pt : [N] or None
         Weight and pt of each hit; None where the graph lacks them.
+    pos : [N, 3] or None
+        Place of each hit, mm; None where the graph lacks them, as a line graph does.
     table : int64 [P], float64 [P, 8], or None
         Ids of the particles, and their rows.
     """
@@ -162,6 +181,7 @@ class _Part:
     pid: Ints
     weight: Floats | None
     pt: Floats | None
+    pos: Floats | None
     table: tuple[Ints, Floats] | None
 
 
@@ -174,7 +194,7 @@ def _parts(graph: HitGraph, labels: Ints) -> Iterator[_Part]:
     for number in range(len(ends) - 1):
         mine = {key: values[ends[number] : ends[number + 1]] for key, values in nodes.items()}
         if "pos" in mine:
-            mine["z"] = mine.pop("pos")[:, 2]
+            mine["z"] = mine["pos"][:, 2]
         if "chain" in mine:
             mine = _hits_of_chains(mine, _of_graph(chain_hits, graph, "chain_hit_batch", number))
         table = _of_graph(particles, graph, "particle_batch", number)
@@ -186,6 +206,7 @@ def _parts(graph: HitGraph, labels: Ints) -> Iterator[_Part]:
             pid=mine.get("pid", np.zeros(len(mine["labels"]), dtype=np.int64)),
             weight=mine["hit_weight"].astype(np.float64) if "hit_weight" in mine else None,
             pt=mine["pt"].astype(np.float64) if "pt" in mine else None,
+            pos=mine["pos"].astype(np.float64) if "pos" in mine else None,
             table=(table["particle_id"], table["particles"].astype(np.float64)) if len(table) == 2 else None,
         )
 
@@ -264,18 +285,19 @@ def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
     weight = np.where(real, 1.0 if weighed is None else weighed, 0.0)
     hits = np.bincount(own, minlength=len(ids)).astype(np.int64)
     weights = np.bincount(own, weight[real], len(ids)).astype(np.float64)
-    quantities = np.full((3, len(ids)), np.nan)
+    quantities = np.full((len(_KINEMATIC), len(ids)), np.nan)
     numbers_of_hits = None
     if table is not None:
-        quantities = table[1][1:, [_PT, _ETA, _VR]].T
+        quantities = table[1][1:, _KINEMATIC].T
         numbers_of_hits = table[1][1:, _HITS].round().astype(np.int64)
         if whole:
             hits = numbers_of_hits
             weights = hits.astype(np.float64) if weighed is None else table[1][1:, _WEIGHT]
     elif pt is not None:
         quantities[0, own] = pt[real]
-    pt_of, eta, vr = quantities
-    return EventTracks(name, labels[rows], particle, weight, hits, weights, pt_of, eta, vr, numbers_of_hits)
+    pt_of, eta, vr, phi, z = quantities
+    of_hits = (name, labels[rows], particle, weight)
+    return EventTracks(*of_hits, hits, weights, pt_of, eta, vr, numbers_of_hits, phi, z, column("pos"))
 
 
 def _once(hit_id: Ints, z: Floats, labels: Ints) -> Ints:
