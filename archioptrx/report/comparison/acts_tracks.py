@@ -95,6 +95,28 @@ def check_names(names: Sequence[str]) -> list[str]:
     return chosen
 
 
+def check_whole(names: Sequence[str], host: str, whole: bool) -> None:
+    """Refuse algorithms of Acts beside models that are judged on parts of events.
+
+    Parameters
+    ----------
+    names
+        Algorithms of Acts.
+    host, whole
+        Name of the model whose events they get, and whether these are whole, see `ModelEvents`.
+
+    Raises
+    ------
+    InputError
+        There are algorithms, and the events aren't whole.
+    """
+    if names and not whole:
+        raise InputError(
+            f"{names[0]}: takes whole events, and the test events of {host} are sectors of events; allowed: --data "
+            "PATH, or a first model that was trained on three events or more, without split.by: sectors"
+        )
+
+
 def acts_events(
     model: TrainedModel, path: str | None, metadata: Metadata, graphs: Sequence[HitGraph]
 ) -> list[ActsEvent]:

@@ -66,7 +66,7 @@ def compare_models(
     _check(cut, efficiency, epochs=(epochs, 1), seed=(seed, 0), seeds=(seeds, 1), resamples=(resamples, 100))
     # torch is imported from here on.
     from archioptrx.models.working_point import chosen_cut
-    from archioptrx.report.comparison.acts_tracks import check_names
+    from archioptrx.report.comparison.acts_tracks import check_names, check_whole
     from archioptrx.report.comparison.evaluation import check_tasks, compare_answers, model_answers
     from archioptrx.report.comparison.events import views_of
     from archioptrx.report.comparison.models import ArchitectureTraining, read_models, train_missing, trained_models
@@ -79,18 +79,20 @@ def compare_models(
     models_read = read_models(names, of_acts)
     ready = trained_models(names, models_read)
     if ready and len(ready) < len(names):  # what is wrong with their events is found before anything is trained
-        views_of(ready, ready[0], path)
+        seen, _ = views_of(ready, ready[0], path)
+        check_whole(of_acts, ready[0].name, seen[0].whole)
     trained = ready[0].place if ready else None
     schooling = ArchitectureTraining(path if trained is None else None, epochs, seed, output, seeds)
     contestants = train_missing(names, models_read, schooling)
     check_tasks(contestants)
     host = contestants[0] if trained is None else next(loaded for loaded in contestants if loaded.place == trained)
     views, notes = views_of(contestants, host, None if trained is None else path)
+    place = contestants.index(host)
+    check_whole(of_acts, host.name, views[place].whole)
     runs = [
         [model_answers(loaded, model, view, chosen_cut(model, cut, efficiency)) for model in loaded.trainings]
         for loaded, view in zip(contestants, views, strict=True)
     ]
-    place = contestants.index(host)
     where = None if trained is None else path
     others, seconds = _algorithms(of_acts, contestants, views, host.model, where, views[place])
     origin = f"test events of {host.name}" if trained is None or path is None else f"events of {path}"
