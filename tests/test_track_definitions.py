@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,26 @@ def test_hits_of_no_track_are_a_track_of_acorn():
     assert counts("acorn", tracks)["fake_rate"] == (1, 2)
     assert counts("acts", tracks)["fake_rate"] == (0, 1)
     assert counts("acorn", event([-1, -1, -1], [0, 0, 1], 2))["efficiency"] == (1, 2)
+
+
+def test_an_event_of_unknown_particles_beside_known_ones_counts_none_of_them():
+    """Whether pT and η are known is decided once for all events, by the objective as by `--pt-min`."""
+    known = event([0] * 8, [0] * 8, 1, pt=[2.0])
+    unknown = replace(event([0] * 8, [0] * 8, 1, pt=[np.nan]), eta=np.array([np.nan]))
+    for events in ([known, unknown], [unknown, known]):
+        assert FoundTracks(events, Selection()).sums(ACTS)["efficiency"] == (1, 1)
+        assert track_metrics(events, Selection(pt_min=1.0))["particles"] == 1
+        limited = Selection(pt_min=1.0, eta_max=2.0, min_hits=7, track_hits=1)
+        assert named_figures(ACTS, events, limited)["counts"]["efficiency"] == [1, 1]
+        drawn = DrawnTracks(TrackStatistic(events, limited), np.array([3, 2]))
+        assert drawn.counts["double"]["efficiency_physics"][1] == (3 if events[0] is known else 2)
+        assert drawn.sums(ACTS)["efficiency"][1] == (3 if events[0] is known else 2)
+    for ask in (track_metrics, TrackStatistic):
+        with pytest.raises(InputError, match="2 events: no pT of a particle is known; allowed: without a limit of it"):
+            ask([unknown, unknown], Selection(pt_min=1.0))
+    with pytest.raises(InputError, match="e: no η of a particle is known"):
+        named_figures(ACTS, [unknown], Selection(eta_max=1.0))
+    assert FoundTracks([unknown], Selection()).sums(ACTS)["efficiency"] == (1, 1), "of all, as none is known"
 
 
 def by_hand(tracks):

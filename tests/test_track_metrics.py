@@ -125,7 +125,7 @@ def test_what_the_data_do_not_say_cannot_be_asked_for():
     tracks = event([0] * 3, [0] * 3, pt=[np.nan])
     assert track_metrics([tracks])["track_efficiency"] == 1.0
     assert "pt" not in track_metrics([tracks], bins=True)
-    with pytest.raises(InputError, match="e: has no pT of its particles; allowed: without a limit of it"):
+    with pytest.raises(InputError, match="e: no pT of a particle is known; allowed: without a limit of it"):
         track_metrics([tracks], Selection(pt_min=1.0))
 
 

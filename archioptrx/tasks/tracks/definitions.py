@@ -310,7 +310,7 @@ class Definition:
     def limits(self, selection: Selection, events: Sequence[EventTracks]) -> Selection:
         """Limits of a selection, and those of the project where it has none of its own.
 
-        A limit of a quantity that the events lack is left out.
+        A limit of a quantity that is known of no particle of all events is left out.
         """
         rules = DEFINITIONS[self.name]
         known = {name: any(not np.isnan(getattr(event, name)).all() for event in events) for name in ("pt", "eta")}
@@ -326,6 +326,7 @@ class Definition:
         """Count the tracks of an event within the limits of a selection."""
         return DEFINITIONS[self.name].count(event, selection, self.style, self.fraction)
 
-    def __call__(self, event: EventTracks, selection: Selection) -> Counts:
-        """Numerators and denominators within the usual limits of the project; for `FoundTracks.sums`."""
-        return self.outcome(event, self.limits(selection, [event])).counts
+    def __call__(self, events: Sequence[EventTracks], selection: Selection) -> list[Counts]:
+        """Numerators and denominators of each event within the usual limits of the project; for `FoundTracks.sums`."""
+        within = self.limits(selection, events)
+        return [self.outcome(event, within).counts for event in events]

@@ -29,6 +29,7 @@ def named_figures(definition: Definition, events: Sequence[EventTracks], selecti
         Efficiencies in bins that hold a particle, with binomial intervals (`low`, `high`), where the data have the
         quantity; none of ColliderML, which counts hits.
     """
+    selection.check(events)
     outcomes = [definition.outcome(event, selection) for event in events]
     counts = added([outcome.counts for outcome in outcomes])
     result: dict[str, Any] = {
