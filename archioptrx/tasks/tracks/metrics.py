@@ -152,10 +152,11 @@ class Selection:
     def of(self, event: EventTracks) -> Bools:
         """Particles of an event that count; one whose quantity is limited and isn't known doesn't. Shapes: -> bool [P].
 
-        See `check`.
+        See `check`. Compared in float32, as `Signal` does: a particle exactly at the limit counts.
         """
         signal = Signal(self.pt_min, self.signal_hits, self.vr_max).of(event.pt, event.all_hits, event.vr)
-        near = np.abs(event.eta) <= self.eta_max if self.eta_max < math.inf else True
+        eta = np.abs(event.eta).astype(np.float32)
+        near = eta <= np.float32(self.eta_max) if self.eta_max < math.inf else True
         return signal & near & (event.hits >= self.min_hits)
 
 
