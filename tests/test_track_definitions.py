@@ -16,6 +16,7 @@ from archioptrx.commands import evaluate, train
 from archioptrx.core.errors import InputError
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.fatras import read
+from archioptrx.report.comparison.compare import compare_models
 from archioptrx.report.comparison.statistics import DrawnTracks, TrackStatistic
 from archioptrx.tasks.metrics import OF_OTHERS
 from archioptrx.tasks.tracks.definitions import DEFINITIONS, Definition
@@ -297,6 +298,17 @@ def test_evaluate_by_name(model, capsys):
     assert high["figures"]["counts"]["efficiency"][1] < every["counts"]["efficiency"][1]
     strict = scores_of(capsys, model, "--matching", "acts", "--pt-min", 0, "--fraction", 0.9)["figures"]
     assert strict["efficiency"] < every["efficiency"]
+
+
+def test_limits_are_shown_where_they_are_applied(model, capsys):
+    """ColliderML's benchmark has none; the usual metrics beside it have."""
+    limits = ("--matching", "colliderml", "--pt-min", "5", "--track-hits", "9")
+    scores, every = (scores_of(capsys, model, *options) for options in (limits, limits[:2]))
+    assert scores["figures"]["limits"] == dict.fromkeys(("pt_min", "eta_max", "vr_max", "min_hits", "track_hits"))
+    assert scores["figures"] == every["figures"] and scores["tracks"]["particles"] < every["tracks"]["particles"]
+    assert scores["figures"]["limits_text"] == "all particles and all tracks: colliderml has no limits"
+    found = compare_models([str(model), str(model)], matching="colliderml", limits={"pt_min": 5.0}, resamples=100)
+    assert found.judging == f"colliderml: {scores['figures']['limits_text']}"
 
 
 def test_efficiencies_are_drawn(model, capsys, tmp_path):

@@ -292,7 +292,7 @@ def _judging_text(judging: TrackJudging, signal: Selection, first: ModelAnswers)
     if judging.definition is None:
         return ""
     events = events_of_task(first.model.task, first.outputs, first.view.graphs, first.view.whole)
-    return f"{judging.definition.label}: {limits_text(judging.within(signal, events))}"
+    return f"{judging.definition.label}: {limits_text(judging.definition, judging.within(signal, events))}"
 
 
 def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Replicates]]) -> list[ComparedModel]:

@@ -136,6 +136,8 @@ class Rules:
         The project's usual limits for particles (GeV, |η|, hits), and of hits for tracks.
     fraction
         Whether the share of hits can be chosen.
+    limited
+        Whether limits choose particles and tracks.
     """
 
     count: Count
@@ -145,6 +147,7 @@ class Rules:
     min_hits: int = 3
     track_hits: int = 1
     fraction: bool = False
+    limited: bool = True
 
 
 def _counted(found: Ints, chosen: Bools) -> tuple[int, int]:
@@ -255,7 +258,7 @@ DEFINITIONS: dict[str, Rules] = {
         count_as_acorn, ("ATLAS", "one_way", "two_way"), pt_min=1.0, eta_max=4.0, track_hits=5, fraction=True
     ),
     "gnn_tracking": Rules(count_as_gnn_tracking, pt_min=0.9, eta_max=4.0, track_hits=3),
-    "colliderml": Rules(count_as_colliderml),
+    "colliderml": Rules(count_as_colliderml, limited=False),
 }
 """Every definition by the name of its project, with the limits that its own examples and papers have."""
 
@@ -306,6 +309,11 @@ class Definition:
     def label(self) -> str:
         """Name and style."""
         return f"{self.name}:{self.style}" if self.style else self.name
+
+    @property
+    def limited(self) -> bool:
+        """Whether limits choose particles and tracks."""
+        return DEFINITIONS[self.name].limited
 
     def limits(self, selection: Selection, events: Sequence[EventTracks]) -> Selection:
         """Limits of a selection, and those of the project where it has none of its own.
