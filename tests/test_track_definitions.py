@@ -1,6 +1,7 @@
 """Figures of tracks by name: counted by hand, hit by hit, by Acts itself, and in the commands."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -300,14 +301,15 @@ def test_evaluate_by_name(model, capsys):
     assert strict["efficiency"] < every["efficiency"]
 
 
-def test_limits_are_shown_where_they_are_applied(model, capsys):
+def test_limits_are_shown_where_they_are_applied(model, capsys, tmp_path):
     """ColliderML's benchmark has none; the usual metrics beside it have."""
     limits = ("--matching", "colliderml", "--pt-min", "5", "--track-hits", "9")
     scores, every = (scores_of(capsys, model, *options) for options in (limits, limits[:2]))
     assert scores["figures"]["limits"] == dict.fromkeys(("pt_min", "eta_max", "vr_max", "min_hits", "track_hits"))
     assert scores["figures"] == every["figures"] and scores["tracks"]["particles"] < every["tracks"]["particles"]
     assert scores["figures"]["limits_text"] == "all particles and all tracks: colliderml has no limits"
-    found = compare_models([str(model), str(model)], matching="colliderml", limits={"pt_min": 5.0}, resamples=100)
+    other = shutil.copytree(model, tmp_path / "other")
+    found = compare_models([model, other], matching="colliderml", limits={"pt_min": 5.0}, resamples=100)
     assert found.judging == f"colliderml: {scores['figures']['limits_text']}"
 
 
