@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from archioptrx.data.description import DataDescription
 from archioptrx.data.options import SOURCES, ToyOptions, source
 from archioptrx.data.sources import load_dataset, toy, with_path
 from archioptrx.data.sources.hitgraphs import write
+from archioptrx.data.storage.graph_views import digests_of
 from archioptrx.runs.experiment import load_experiment
 from archioptrx.runs.overrides import override
 from archioptrx.search.setup import prepare
@@ -33,6 +35,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "trackml": {"source": "trackml", "path": str(events), "slope_max": 8e-4},
         "triplets": {"source": "triplets", "of": {"source": "toy", "num_samples": 3}},
         "line": {"source": "line_graph", "of": HELIX},
+        "lines": {"source": "line_graph", "of": {"source": "trackml", "path": str(events), "slope_max": 8e-4}},
     }
     for name, spec in specs.items():
         write(load_dataset(spec), top / name)
@@ -136,6 +139,29 @@ def test_events_for_a_model_of_built_graphs_are_built_in_the_same_way(folders: d
     assert made.load().fingerprint == data.load().fingerprint
     other = data.made_by(data.load().metadata).at(folders["helix"])
     assert other.content == {"source": "hitgraphs", "path": folders["helix"]}
+
+
+def test_graphs_of_other_graphs_are_built_in_the_same_way(folders: dict[str, str]) -> None:
+    """Line graphs of events with the cuts of the training; line graphs on disk are read as they are."""
+    data = DataDescription({"source": "hitgraphs", "path": folders["lines"]})
+    dataset = data.load()
+    made = data.other(folders["events"], dataset.metadata)
+    assert made.source == "line_graph" and made.inner is not None and made.inner.content["slope_max"] == 8e-4
+    for path in (folders["events"], folders["trackml"], folders["lines"]):
+        other = data.other(path, dataset.metadata).load(like=dataset.metadata)
+        assert sorted(digests_of(other.graphs)) == sorted(digests_of(dataset.graphs))
+        if path != folders["events"]:
+            single = data.other(str(min(Path(path).glob("*.npz"))), dataset.metadata).load(like=dataset.metadata)
+            assert digests_of(single.graphs) == digests_of(dataset.graphs)[:1]
+    options = {**dataset.metadata.options, "model": {"weights": "0", "same_data": True}}
+    chosen = replace(dataset.metadata, options=options)
+    assert data.other(folders["lines"], chosen).content == {"source": "hitgraphs", "path": folders["lines"]}
+    with pytest.raises(InputError) as error:
+        data.other(folders["events"], chosen)
+    assert error.value.faults == (
+        f"data: {folders['events']}: the training graphs hold doublets that a model chose, which their folder doesn't "
+        f"name; allowed: graphs that `data line_graph --of {folders['events']} --model MODEL --output` writes",
+    )
 
 
 DAMAGED = {

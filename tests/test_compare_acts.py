@@ -1,6 +1,7 @@
 """`archioptrx compare MODEL acts:ckf`: networks beside Acts' own track finding, by the real pyacts."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -13,8 +14,14 @@ from archioptrx.data.simulation.acts_chain import run_chain
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.acts import ACTS_FILES
 from archioptrx.data.sources.event_files import find_events
-from archioptrx.report.comparison.acts_tracks import _read, found_by_acts
+from archioptrx.models.events import events_for
+from archioptrx.models.model_folder import load_model
+from archioptrx.report.comparison.acts_tracks import _read, acts_events, found_by_acts
+from archioptrx.tasks.edge_classification import EdgeClassification
 from archioptrx.tasks.tracks.definitions import Definition
+from archioptrx.tasks.tracks.metrics import FoundTracks
+from archioptrx.tasks.tracks.named_metrics import ACTS
+from archioptrx.tasks.tracks.scores import events_of_task
 
 pytest.importorskip("acts")
 CUTS = ("--layers", "all", "--slope-max", "0.001", "--z0-max", "250", "--overlaps", "drop")
@@ -158,6 +165,58 @@ def refused(capsys, *arguments):
     capsys.readouterr()
     assert compare.main([*map(str, arguments)]) == 2
     return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_measurements_stand_in_any_order(folder, events, tmp_path):
+    """Every reader takes the rows of a file in any order; the tracks, and what they are judged by, stay the same."""
+    mixed = shutil.copytree(folder / "csv", tmp_path / "csv")
+    for file in mixed.glob("*-measurements.csv"):
+        head, *rows = file.read_bytes().splitlines(keepends=True)
+        file.write_bytes(b"".join([head, *reversed(rows)]))
+    model = load_model(str(folder / "m"))
+    graphs, _, metadata = events_for(model, str(mixed))
+    found = acts_events(model, str(mixed), metadata, graphs)
+    assert not np.array_equal(found[0].event.hit_id, events[0].event.hit_id)
+    sums = [FoundTracks(found_by_acts("acts:truth", of[:2], 2.0).events, ANY).sums(ACTS) for of in (found, events)]
+    assert sums[0]["efficiency"] == sums[1]["efficiency"] and sums[0]["fake_rate"] == sums[1]["fake_rate"]
+
+
+def test_graphs_on_disk_hold_no_measurements(folder, capsys, tmp_path):
+    built = ["acts", str(folder / "csv"), *CUTS, "--output", str(tmp_path / "built")]
+    assert data.main(built) == 0
+    assert refused(capsys, folder / "m", "acts:ckf", "--data", tmp_path / "built") == (
+        "acts: needs measurements of Acts, and these are graphs that were built of them; "
+        "allowed: --data PATH of the CSV files"
+    )
+
+
+def test_sectors_of_events_are_refused(folder, capsys, tmp_path):
+    """Acts gets whole events: a network that is tested on parts of them would be judged by other particles."""
+    parts, common = tmp_path / "parts", ("message_passing", "--epochs", "1", "--output")
+    few = "data={source: fatras, events: 2, particles: 25, seed: 3, slope_max: %s}"
+    assert train.main([*common, str(parts), "--set", few % "0.001"]) == 0
+    assert refused(capsys, parts, "acts:ckf") == (
+        "acts:ckf: takes whole events, and the test events of parts are sectors of events; "
+        "allowed: --data PATH, or a first model that was trained on three events or more, without split.by: sectors"
+    )
+    other = (few % "0.002").replace("seed: 3", "seed: 5")
+    assert train.main([*common, str(tmp_path / "other"), "--set", other]) == 0
+    assert refused(capsys, parts, tmp_path / "other") == (
+        "other: needs other graphs than parts, whose test events are sectors of events; allowed: --data PATH"
+    )
+
+
+@pytest.mark.parametrize("cuts", [{"layers": "all", "phi_sectors": 3}, {"pt_min": 0.6, "noise": "drop", "eta_max": 2}])
+def test_both_are_judged_by_the_same_particles_and_their_hits(folder, events, cuts):
+    """In several graphs of an event, or without what the cuts remove."""
+    graphs = load_dataset({"source": "acts", "path": str(folder / "csv"), **cuts}).graphs
+    task = EdgeClassification()
+    of_graphs = events_of_task(task, [task.perfect(graph) for graph in graphs], graphs)
+    of_acts = found_by_acts("acts:truth", events[:2], 2.0).events
+    assert [event.name for event in of_graphs[:2]] == [event.name for event in of_acts]
+    for ours, theirs in zip(of_graphs, of_acts, strict=False):
+        for name in ("hits", "all_hits", "weights", "pt", "eta", "vr"):
+            np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-6)
 
 
 def test_faults(folder, capsys, tmp_path, monkeypatch):

@@ -312,7 +312,7 @@ def test_several_goals_have_fronts_and_a_figure_for_each_pair(browser: Browser, 
     rows = RunFolder(tmp_path / "run").rows()
     with opened(browser, report(tmp_path / "run"), "dark") as page:
         assert column(page, "front")[0] == "1" and column(page, "trial") == [row["id"] for row in rows]
-        against = page.get_by_role("group", name="Against")
+        against = page.get_by_role("group", name="Against", exact=True)
         assert against.get_by_role("button").all_inner_texts() == ["parameters", "latency", "time per epoch"]
         against.get_by_role("button", name="latency").click()
         expect(page.locator("#pareto-figure .xtitle")).to_contain_text("latency of one forward pass")

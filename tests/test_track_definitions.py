@@ -1,9 +1,11 @@
 """Figures of tracks by name: counted by hand, hit by hit, by Acts itself, and in the commands."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.own_files import check_replaceable
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.fatras import read
+from archioptrx.report.comparison.compare import compare_models
 from archioptrx.report.comparison.statistics import DrawnTracks, TrackStatistic
 from archioptrx.tasks.metrics import OF_OTHERS
 from archioptrx.tasks.tracks.definitions import DEFINITIONS, Definition
@@ -74,6 +77,26 @@ def test_hits_of_no_track_are_a_track_of_acorn():
     assert counts("acorn", tracks)["fake_rate"] == (1, 2)
     assert counts("acts", tracks)["fake_rate"] == (0, 1)
     assert counts("acorn", event([-1, -1, -1], [0, 0, 1], 2))["efficiency"] == (1, 2)
+
+
+def test_an_event_of_unknown_particles_beside_known_ones_counts_none_of_them():
+    """Whether pT and η are known is decided once for all events, by the objective as by `--pt-min`."""
+    known = event([0] * 8, [0] * 8, 1, pt=[2.0])
+    unknown = replace(event([0] * 8, [0] * 8, 1, pt=[np.nan]), eta=np.array([np.nan]))
+    for events in ([known, unknown], [unknown, known]):
+        assert FoundTracks(events, Selection()).sums(ACTS)["efficiency"] == (1, 1)
+        assert track_metrics(events, Selection(pt_min=1.0))["particles"] == 1
+        limited = Selection(pt_min=1.0, eta_max=2.0, min_hits=7, track_hits=1)
+        assert named_figures(ACTS, events, limited, Frame())["counts"]["efficiency"] == [1, 1]
+        drawn = DrawnTracks(TrackStatistic(events, limited), np.array([3, 2]))
+        assert drawn.counts["double"]["efficiency_physics"][1] == (3 if events[0] is known else 2)
+        assert drawn.sums(ACTS)["efficiency"][1] == (3 if events[0] is known else 2)
+    for ask in (track_metrics, TrackStatistic):
+        with pytest.raises(InputError, match="2 events: no pT of a particle is known; allowed: without a limit of it"):
+            ask([unknown, unknown], Selection(pt_min=1.0))
+    with pytest.raises(InputError, match="e: no η of a particle is known"):
+        named_figures(ACTS, [unknown], Selection(eta_max=1.0), Frame())
+    assert FoundTracks([unknown], Selection()).sums(ACTS)["efficiency"] == (1, 1), "of all, as none is known"
 
 
 def by_hand(tracks):
@@ -278,6 +301,18 @@ def test_evaluate_by_name(model, capsys):
     assert high["figures"]["counts"]["efficiency"][1] < every["counts"]["efficiency"][1]
     strict = scores_of(capsys, model, "--matching", "acts", "--pt-min", 0, "--fraction", 0.9)["figures"]
     assert strict["efficiency"] < every["efficiency"]
+
+
+def test_limits_are_shown_where_they_are_applied(model, capsys, tmp_path):
+    """ColliderML's benchmark has none; the usual metrics beside it have."""
+    limits = ("--matching", "colliderml", "--pt-min", "5", "--track-hits", "9")
+    scores, every = (scores_of(capsys, model, *options) for options in (limits, limits[:2]))
+    assert scores["figures"]["limits"] == dict.fromkeys(("pt_min", "eta_max", "vr_max", "min_hits", "track_hits"))
+    assert scores["figures"] == every["figures"] and scores["tracks"]["particles"] < every["tracks"]["particles"]
+    assert scores["figures"]["limits_text"] == "all particles and all tracks: colliderml has no limits"
+    other = shutil.copytree(model, tmp_path / "other")
+    found = compare_models([model, other], matching="colliderml", limits={"pt_min": 5.0}, resamples=100)
+    assert found.judging == f"colliderml: {scores['figures']['limits_text']}"
 
 
 def test_efficiencies_are_drawn(model, capsys, tmp_path):

@@ -121,11 +121,20 @@ def test_selection_and_bins():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("limit", [2.4, 1.1])
+def test_at_exactly_the_limit_a_particle_counts(limit):
+    """Files keep float32: 2.4 is read as 2.4000000954, 1.1 as 1.1000000238."""
+    kept = float(np.float32(limit))
+    tracks = event([0] * 3, [0] * 3, pt=[kept], eta=[-kept])
+    for selection in (Selection(pt_min=limit), Selection(eta_max=limit)):
+        assert selection.of(tracks).tolist() == [True]
+
+
 def test_what_the_data_do_not_say_cannot_be_asked_for():
     tracks = event([0] * 3, [0] * 3, pt=[np.nan])
     assert track_metrics([tracks])["track_efficiency"] == 1.0
     assert "pt" not in track_metrics([tracks], bins=True)
-    with pytest.raises(InputError, match="e: has no pT of its particles; allowed: without a limit of it"):
+    with pytest.raises(InputError, match="e: no pT of a particle is known; allowed: without a limit of it"):
         track_metrics([tracks], Selection(pt_min=1.0))
 
 

@@ -158,7 +158,7 @@ def test_no_particle_of_unknown_momentum_stands_in_a_bin_or_beyond_a_limit(folde
     scores = json.loads(capsys.readouterr().out)
     assert scores["tracks"]["particles"] > 10 and "pt" not in scores["tracks"] and "pt" not in scores
     assert evaluate.main([*arguments, "--pt-min", "1"]) == 2
-    assert "4 events: has no pT of its particles; allowed: without a limit of it" in capsys.readouterr().err
+    assert "4 events: no pT of a particle is known; allowed: without a limit of it" in capsys.readouterr().err
     model(tmp_path / "other", trackml(folders / "rich"))
     page = tmp_path / "page.html"
     assert compare.main([str(tmp_path / "m"), str(tmp_path / "other"), *arguments[1:], "--html", str(page)]) == 0

@@ -101,7 +101,7 @@ def description(model: TrainedModel, path: str, skip_bad: bool) -> DataDescripti
 
     Rules of acorn say what is learned, and hard cuts leave out edges: without them every edge of a file has a score.
     """
-    data = model.provenance.data.made_by(model.metadata).at(str(Path(path).expanduser()))
+    data = model.provenance.data.other(str(Path(path).expanduser()), model.metadata)
     if data.source == "acorn" and RULES in data.content:
         data = data.but(**{RULES: None})
     names = [field.name for field in fields(options_of(data.source))]  # type: ignore[arg-type]

@@ -6,14 +6,15 @@ An experiment and a model folder hold one. Readers of data get their options fro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
-from archioptrx.data.built_set import READER, as_built
-from archioptrx.data.options import OF, SOURCES, Options, options_of
+from archioptrx.data.built_set import READER, BuiltSet, as_built
+from archioptrx.data.options import OF, SOURCES, Options, options_of, source_at
 from archioptrx.data.options.building import Cuts
 from archioptrx.data.sources import check_spec, load_from, resolved, with_path
 
@@ -98,14 +99,77 @@ class DataDescription:
         return DataDescription(with_path(self.content, path), place)
 
     def made_by(self, metadata: Metadata) -> DataDescription:
-        """The description by which a folder of built graphs was made: other events are built in the same way."""
-        made = options_of(metadata.source) if metadata.source in SOURCES else None
-        if self.source != READER or made is None or not issubclass(made, Cuts):
-            return self
-        names = {item.name for item in fields(Cuts)}
-        options = {name: value for name, value in metadata.options.items() if name in names}
-        return DataDescription({"source": metadata.source, **options}, self.place)
+        """The description by which a folder of built graphs was made: other events are built in the same way.
+
+        That of its own files where the folder doesn't say it.
+        """
+        content = _building(metadata.source, metadata.options) if self.source == READER else None
+        return self if content is None else DataDescription(content, self.place)
+
+    def other(self, path: str, metadata: Metadata, place: str = "data") -> DataDescription:
+        """Other events for a model that was trained on these data.
+
+        Parameters
+        ----------
+        path
+            Files of the events, or graphs that were built of them.
+        metadata
+            Metadata of the training data.
+        place
+            Place where the path stands, the start of messages about it.
+
+        Raises
+        ------
+        InputError
+            The training data don't say how such graphs are made of other events.
+        """
+        made, graphs = self.made_by(metadata), source_at(Path(path)) == READER
+        if graphs and self.source == READER and made.inner is not None and made.source == _source_of_graphs(path):
+            return self.at(path, place)  # the same kind of graphs, built already
+        if not graphs and made.source == self.source == READER and _chosen_by_model(metadata.options):
+            raise InputError(
+                f"{place}: {path}: the training graphs hold doublets that a model chose, which their folder doesn't "
+                f"name; allowed: graphs that `data {metadata.source} --of {path} --model MODEL --output` writes"
+            )
+        return made.at(path, place)
 
     def load(self, like: Metadata | None = None) -> Dataset:
         """Read or make the data set; see `archioptrx.data.sources.load_dataset`."""
         return load_from(self.options, like)
+
+
+def _source_of_graphs(path: str) -> str | None:
+    """Source that built a folder of graphs, or the folder of a file; None: there is no record."""
+    built = BuiltSet.at(path if Path(path).is_dir() else str(Path(path).parent))
+    return None if built is None else built.source
+
+
+def _building(source: str, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Description by which graphs were built, without the files; None: it isn't known.
+
+    Parameters
+    ----------
+    source, options
+        Record of the graphs, in `Metadata`: its options have that of another source in the place of its description.
+    """
+    made = options_of(source) if source in SOURCES else None
+    if made is None or not is_dataclass(made) or _chosen_by_model(options):
+        return None
+    names = {item.name for item in fields(Cuts if issubclass(made, Cuts) else made)}
+    content = {name: value for name, value in options.items() if name in names and value is not None}
+    if not isinstance(inner := options.get(OF), Mapping):
+        return {"source": source, **content} if issubclass(made, Cuts) else None
+    # Files of an inner source that builds no graphs are read by their own source.
+    of = _building(str(inner.get("source")), inner.get("options", {})) or {"source": READER}
+    return {"source": source, **content, OF: of}
+
+
+def _chosen_by_model(options: Mapping[str, Any]) -> bool:
+    """Whether a model, or a learned embedding, chose the doublets of line graphs or triplets.
+
+    The model's folder isn't in their record, and the embedding that a model keeps is that of its own graphs.
+    """
+    inner = options.get(OF)
+    if not isinstance(inner, Mapping):
+        return False
+    return "model" in options or inner.get("source") == "learned" or _chosen_by_model(inner.get("options", {}))

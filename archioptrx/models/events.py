@@ -33,7 +33,7 @@ def load_splits(data: DataDescription, split: Mapping[str, Any], test: str | Non
     fingerprint = dataset.fingerprint
     last: float | Dataset = split["test"]
     if test is not None:
-        last = data.made_by(dataset.metadata).at(test, "test").load(like=dataset.metadata)
+        last = data.other(test, dataset.metadata, "test").load(like=dataset.metadata)
         fingerprint += f"+{last.fingerprint}"
         warn_of_kind(f"test: {test}", dataset.metadata, last.metadata)
     by = split.get("by", EVENTS)  # older folders don't have it
@@ -82,8 +82,8 @@ def events_for(model: TrainedModel, path: str | None, warn: Callable[[str], None
     """
     provenance = model.provenance
     if path is not None:
-        data = provenance.data.made_by(model.metadata)
-        dataset = data.at(str(Path(path).expanduser())).load(like=model.metadata)
+        data = provenance.data.other(str(Path(path).expanduser()), model.metadata)
+        dataset = data.load(like=model.metadata)
         warn_of_kind(path, model.metadata, dataset.metadata, warn)
         graphs = dataset.graphs
         if fault := model.task.data_fault(graphs[0]):
@@ -102,10 +102,10 @@ def events_for(model: TrainedModel, path: str | None, warn: Callable[[str], None
 def events_data(model: TrainedModel, path: str | None) -> DataDescription:
     """Description of the events that `events_for` gives."""
     provenance = model.provenance
-    data = provenance.data.made_by(model.metadata)
     if path is not None:
-        return data.at(str(Path(path).expanduser()))
-    return provenance.data if provenance.test is None else data.at(provenance.test, "test")
+        return provenance.data.other(str(Path(path).expanduser()), model.metadata)
+    test = provenance.test
+    return provenance.data if test is None else provenance.data.other(test, model.metadata, "test")
 
 
 def cautions(task: Task, splits: Splits, metadata: Metadata) -> list[str]:

@@ -47,7 +47,7 @@ def track_figures(held: HeldOut, definition: Definition | None) -> tuple[str, di
     title = USUAL
     if definition is not None:
         selection = definition.limits(selection, tracks)
-        title = f"as {definition.label} ({limits_text(selection)})"
+        title = f"as {definition.label} ({limits_text(definition, selection)})"
     frame = Frame.of(held.events.metadata)
     curves = {
         name: _bins(events, selection, definition, frame) for name, events in (("model", tracks), ("ceiling", perfect))

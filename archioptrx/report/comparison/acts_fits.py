@@ -96,8 +96,8 @@ def fit_scores(
     return {
         "matching": matching.definition.label,
         "fraction": matching.definition.fraction,
-        "limits": limits_of(matching.selection),
-        "limits_text": limits_text(matching.selection),
+        "limits": limits_of(matching.definition, matching.selection),
+        "limits_text": limits_text(matching.definition, matching.selection),
         "field": tesla,
         "tracks": rows,
         "common": {

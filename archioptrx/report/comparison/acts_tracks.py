@@ -19,7 +19,7 @@ from archioptrx.data.dataset import Metadata
 from archioptrx.data.description import DataDescription
 from archioptrx.data.event import PARTICLE_COLUMNS, Event
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.options import ActsOptions, FatrasOptions, Options
+from archioptrx.data.options import OF, ActsOptions, FatrasOptions, Options
 from archioptrx.data.repairs import collected
 from archioptrx.data.simulation.acts_chain import FoundByActs, run_chain
 from archioptrx.data.simulation.acts_fit import FIELD
@@ -95,6 +95,28 @@ def check_names(names: Sequence[str]) -> list[str]:
     return chosen
 
 
+def check_whole(names: Sequence[str], host: str, whole: bool) -> None:
+    """Refuse algorithms of Acts beside models that are judged on parts of events.
+
+    Parameters
+    ----------
+    names
+        Algorithms of Acts.
+    host, whole
+        Name of the model whose events they get, and whether these are whole, see `ModelEvents`.
+
+    Raises
+    ------
+    InputError
+        There are algorithms, and the events aren't whole.
+    """
+    if names and not whole:
+        raise InputError(
+            f"{names[0]}: takes whole events, and the test events of {host} are sectors of events; allowed: --data "
+            "PATH, or a first model that was trained on three events or more, without split.by: sectors"
+        )
+
+
 def acts_events(
     model: TrainedModel, path: str | None, metadata: Metadata, graphs: Sequence[HitGraph]
 ) -> list[ActsEvent]:
@@ -132,13 +154,27 @@ def _options(data: DataDescription, metadata: Metadata) -> ActsOptions | FatrasO
     while data.inner is not None:
         data = data.inner
     options: Options | None = data.options
-    if data.source == READER and metadata.source == "fatras":
-        options = DataDescription({"source": "fatras", **_plain(metadata.options)}).options
-    if not isinstance(options, ActsOptions | FatrasOptions):
-        source = metadata.source if data.source == READER else data.source
-        allowed = "--data PATH of CSV files of Acts, or a model that was trained on events of fatras or acts"
-        raise InputError(f"acts: needs measurements of Acts, and these events are of {source}; allowed: {allowed}")
-    return options
+    source, built = _innermost(metadata)
+    if data.source == READER and source == "fatras":
+        options = DataDescription({"source": source, **_plain(built)}).options
+    if isinstance(options, ActsOptions | FatrasOptions):
+        return options
+    if data.source == READER and source == "acts":
+        raise InputError(
+            "acts: needs measurements of Acts, and these are graphs that were built of them; "
+            "allowed: --data PATH of the CSV files"
+        )
+    source = source if data.source == READER else data.source
+    allowed = "--data PATH of CSV files of Acts, or a model that was trained on events of fatras or acts"
+    raise InputError(f"acts: needs measurements of Acts, and these events are of {source}; allowed: {allowed}")
+
+
+def _innermost(metadata: Metadata) -> tuple[str, Mapping[str, Any]]:
+    """Source of the hits of some graphs, and its options."""
+    source, options = metadata.source, metadata.options
+    while isinstance(inner := options.get(OF), Mapping):
+        source, options = inner["source"], inner["options"]
+    return source, options
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,10 +223,9 @@ def _check_same(graph: HitGraph, event: Event) -> None:
     """Refuse events of the same name with other hits, as of files that have changed or of another version of Acts."""
     if graph.get("pid") is None or graph.get("chain") is not None:
         return
-    order = np.argsort(event.hit_id)
-    place = np.searchsorted(event.hit_id, graph.hit_id.numpy(), sorter=order)
-    row = order[np.minimum(place, len(order) - 1)]
-    known = np.array_equal(event.hit_id[row], graph.hit_id.numpy())
+    hits, order = graph.hit_id.numpy(), np.argsort(event.hit_id)  # rows of a file may stand in any order
+    row = order[np.minimum(np.searchsorted(event.hit_id, hits, sorter=order), len(order) - 1)]
+    known = np.array_equal(event.hit_id[row], hits)
     if not known or not np.array_equal(event.pid[row], graph.pid.numpy()):
         raise InputError(
             f"{event.name}: its measurements aren't those of its graph; allowed: events that haven't changed"

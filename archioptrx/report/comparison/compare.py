@@ -111,6 +111,7 @@ def _participants(
     names: Sequence[str], of_acts: Sequence[str], path: str | None, training: ArchitectureTraining
 ) -> _Participants:
     """Read the models, train the architectures, and read the events; `training`: its data are decided here."""
+    from archioptrx.report.comparison.acts_tracks import check_whole
     from archioptrx.report.comparison.answers import check_tasks
     from archioptrx.report.comparison.events import views_of
     from archioptrx.report.comparison.models import read_models, train_missing, trained_models
@@ -118,13 +119,15 @@ def _participants(
     models_read = read_models(names, of_acts)
     ready = trained_models(names, models_read)
     if ready and len(ready) < len(names):  # what is wrong with their events is found before anything is trained
-        views_of(ready, ready[0], path)
+        seen, _ = views_of(ready, ready[0], path)
+        check_whole(of_acts, ready[0].name, seen[0].whole)
     if not ready:  # the path is that of the events for training, and its test events are compared
         training, path = replace(training, data=path), None
     models = train_missing(names, models_read, training)
     check_tasks(models)
     host = next(loaded for loaded in models if loaded.place == ready[0].place) if ready else models[0]
     views, notes = views_of(models, host, path)
+    check_whole(of_acts, host.name, views[models.index(host)].whole)
     return _Participants(models, views, host, path, of_acts, notes)
 
 

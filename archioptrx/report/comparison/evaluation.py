@@ -142,7 +142,7 @@ def _judging_text(judging: TrackJudging, first: ModelAnswers) -> str:
     """Definition and limits in words, as in `evaluate`."""
     if judging.definition is None:
         return ""
-    return f"{judging.definition.label}: {limits_text(judging.within(first.signal, first.tracks))}"
+    return f"{judging.definition.label}: {limits_text(judging.definition, judging.within(first.signal, first.tracks))}"
 
 
 def _pairs(runs: Sequence[ModelAnswers]) -> tuple[Pair, ...]:

@@ -132,6 +132,11 @@ def _view(loaded: LoadedModel, host: LoadedModel, data: ModelData, path: str | N
             raise InputError(f"{loaded.name}: {fault}")
         scaled = Dataset(graphs, host.model.metadata).scaled_like(loaded.model.metadata).graphs
         return ModelEvents(scaled, data.whole, data.metadata, same=True)
+    if not data.whole:  # the model's graphs would be of whole events, with other particles
+        raise InputError(
+            f"{loaded.name}: needs other graphs than {host.name}, whose test events are sectors of events; "
+            "allowed: --data PATH"
+        )
     own = _built(loaded, host, path)
     event_rank = {name: rank for rank, name in enumerate(events_of(graphs))}
     names = [facts.event for facts in facts_of(own.graphs)]

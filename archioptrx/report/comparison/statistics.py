@@ -227,6 +227,7 @@ class TrackStatistic:
     """Metrics of tracks, as ratios of sums of the counts of each event; not those of other projects' definitions."""
 
     def __init__(self, events: Sequence[EventTracks], selection: Selection, task: str = "") -> None:
+        selection.check(events)
         self.events, self.selection = events, selection
         single = [FoundTracks([event], selection) for event in events]
         self.counts = np.array(
@@ -248,7 +249,7 @@ class TrackStatistic:
     def counted(self, count: CountTracks) -> list[Counts]:
         """Result of a function that counts tracks, for each event; counted once."""
         if count not in self._counted:
-            self._counted[count] = [count(event, self.selection) for event in self.events]
+            self._counted[count] = count(self.events, self.selection)
         return self._counted[count]
 
     def __call__(self, weights: Ints) -> Numbers:

@@ -41,9 +41,17 @@ class TrackJudging:
         return replace(signal, **self.limits)  # type: ignore[arg-type]
 
     def within(self, signal: Selection, events: Sequence[EventTracks]) -> Selection:
-        """Limits for the figures of the definition."""
+        """Limits for the figures of the definition.
+
+        Raises
+        ------
+        InputError
+            See `Selection.check`.
+        """
         assert self.definition is not None
-        return replace(self.definition.limits(signal, events), **self.limits)  # type: ignore[arg-type]
+        selection: Selection = replace(self.definition.limits(signal, events), **self.limits)  # type: ignore[arg-type]
+        selection.check(events)
+        return selection
 
     def outcomes(self, events: Sequence[EventTracks], signal: Selection) -> list[Outcome]:
         """Tracks of each event, counted by the definition."""

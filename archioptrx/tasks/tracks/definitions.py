@@ -173,6 +173,8 @@ class Rules:
         The project's usual limits for particles (GeV, |η|, hits), and of hits for tracks.
     fraction
         Whether the share of hits can be chosen.
+    limited
+        Whether limits choose particles and tracks.
     """
 
     count: Count
@@ -182,6 +184,7 @@ class Rules:
     min_hits: int = 3
     track_hits: int = 1
     fraction: bool = False
+    limited: bool = True
 
 
 def _counted(found: Ints, chosen: Bools) -> tuple[int, int]:
@@ -311,7 +314,7 @@ DEFINITIONS: dict[str, Rules] = {
         count_as_acorn, ("ATLAS", "one_way", "two_way"), pt_min=1.0, eta_max=4.0, track_hits=5, fraction=True
     ),
     "gnn_tracking": Rules(count_as_gnn_tracking, pt_min=0.9, eta_max=4.0, track_hits=3),
-    "colliderml": Rules(count_as_colliderml),
+    "colliderml": Rules(count_as_colliderml, limited=False),
 }
 """Every definition by the name of its project, with the limits that its own examples and papers have."""
 
@@ -363,10 +366,15 @@ class Definition:
         """Name and style."""
         return f"{self.name}:{self.style}" if self.style else self.name
 
+    @property
+    def limited(self) -> bool:
+        """Whether limits choose particles and tracks."""
+        return DEFINITIONS[self.name].limited
+
     def limits(self, selection: Selection, events: Sequence[EventTracks]) -> Selection:
         """Limits of a selection, and those of the project where it has none of its own.
 
-        A limit of a quantity that the events lack is left out.
+        A limit of a quantity that is known of no particle of all events is left out.
         """
         rules = DEFINITIONS[self.name]
         known = {name: any(not np.isnan(getattr(event, name)).all() for event in events) for name in ("pt", "eta")}
@@ -382,6 +390,7 @@ class Definition:
         """Count the tracks of an event within the limits of a selection."""
         return DEFINITIONS[self.name].count(event, selection, self.style, self.fraction)
 
-    def __call__(self, event: EventTracks, selection: Selection) -> Counts:
-        """Numerators and denominators within the usual limits of the project; for `FoundTracks.sums`."""
-        return self.outcome(event, self.limits(selection, [event])).counts
+    def __call__(self, events: Sequence[EventTracks], selection: Selection) -> list[Counts]:
+        """Numerators and denominators of each event within the usual limits of the project; for `FoundTracks.sums`."""
+        within = self.limits(selection, events)
+        return [self.outcome(event, within).counts for event in events]

@@ -29,13 +29,14 @@ def named_figures(
     `pt`, `eta`, `phi`, `z`, `of_tracks`
         Rates in bins, see `in_bins`; none of ColliderML, which counts hits.
     """
+    selection.check(events)
     outcomes = [definition.outcome(event, selection) for event in events]
     counts = added([outcome.counts for outcome in outcomes])
     return {
         "matching": definition.label,
         "fraction": definition.fraction,
-        "limits": limits_of(selection),
-        "limits_text": limits_text(selection),
+        "limits": limits_of(definition, selection),
+        "limits_text": limits_text(definition, selection),
         **{rate: ratio(*pair) for rate, pair in counts.items()},
         "counts": {rate: list(pair) for rate, pair in counts.items()},
         **in_bins(events, outcomes, frame),
@@ -50,24 +51,29 @@ def binned_metrics(events: Sequence[EventTracks], selection: Selection, frame: F
     return {key: rows for key, rows in metrics.items() if key not in BINS or frame.known(key)} | of_tracks
 
 
-def limits_of(selection: Selection) -> dict[str, Any]:
-    """Limits of a selection by their names; None: no limit."""
-    return {
+def limits_of(definition: Definition, selection: Selection) -> dict[str, Any]:
+    """Limits of a selection that a definition applies, by their names; None: no limit."""
+    limits = {
         "pt_min": selection.pt_min,
         "eta_max": selection.eta_max if math.isfinite(selection.eta_max) else None,
         "vr_max": selection.vr_max if math.isfinite(selection.vr_max) else None,
         "min_hits": max(selection.min_hits, selection.signal_hits),
         "track_hits": selection.least_of_tracks,
     }
+    return limits if definition.limited else dict.fromkeys(limits)
 
 
-def limits_text(selection: Selection) -> str:
-    """Limits of a selection in words.
+def limits_text(definition: Definition, selection: Selection) -> str:
+    """Limits of a selection that a definition applies, in words.
 
-    >>> limits_text(Selection(pt_min=1.0, min_hits=7, track_hits=1))
+    >>> limits_text(Definition.named("acts"), Selection(pt_min=1.0, min_hits=7, track_hits=1))
     'particles: pT ≥ 1 GeV, 7 hits or more; tracks: 1 hit or more'
+    >>> limits_text(Definition.named("colliderml"), Selection(pt_min=1.0))
+    'all particles and all tracks: colliderml has no limits'
     """
-    limits = limits_of(selection)
+    if not definition.limited:
+        return f"all particles and all tracks: {definition.name} has no limits"
+    limits = limits_of(definition, selection)
     texts = {"pt_min": "pT ≥ {:g} GeV", "eta_max": "|η| ≤ {:g}", "vr_max": "vertex within {:g} mm of the beam"}
     particles = [text.format(limits[name]) for name, text in texts.items() if limits[name]]
     hits = [

@@ -161,24 +161,32 @@ class Selection:
         signal = Signal.of_options(options)
         return Selection(pt_min=signal.pt, vr_max=signal.vr_max, signal_hits=signal.hits)
 
-    def of(self, event: EventTracks) -> Bools:
-        """Particles of an event that count. Shapes: -> bool [P].
+    def check(self, events: Sequence[EventTracks]) -> None:
+        """Check that the data have what the limits need: of all events together, one of unknown particles may be there.
 
         Raises
         ------
         InputError
-            The data lack a quantity that a limit needs.
+            A quantity that is limited isn't known of any particle.
         """
-        for name, values, needed in (
-            ("pT", event.pt, self.pt_min > 0),
-            ("η", event.eta, self.eta_max < math.inf),
-            ("distance of the vertex from the beam line", event.vr, self.vr_max < math.inf),
+        place = events[0].name if len(events) == 1 else f"{len(events)} events"
+        particles = any(len(event.hits) for event in events)
+        for name, needed, values in (
+            ("pT", self.pt_min > 0, [event.pt for event in events]),
+            ("η", self.eta_max < math.inf, [event.eta for event in events]),
+            ("distance of the vertex from the beam line", self.vr_max < math.inf, [event.vr for event in events]),
         ):
-            if needed and len(values) and np.isnan(values).all():
-                raise InputError(f"{event.name}: has no {name} of its particles; allowed: without a limit of it")
-        # A particle whose quantity isn't known, where others' are, doesn't count.
+            if needed and particles and all(np.isnan(of_event).all() for of_event in values):
+                raise InputError(f"{place}: no {name} of a particle is known; allowed: without a limit of it")
+
+    def of(self, event: EventTracks) -> Bools:
+        """Particles of an event that count; one whose quantity is limited and isn't known doesn't. Shapes: -> bool [P].
+
+        See `check`. Compared in float32, as `Signal` does: a particle exactly at the limit counts.
+        """
         signal = Signal(self.pt_min, self.signal_hits, self.vr_max).of(event.pt, event.all_hits, event.vr)
-        near = np.abs(event.eta) <= self.eta_max if self.eta_max < math.inf else True
+        eta = np.abs(event.eta).astype(np.float32)
+        near = eta <= np.float32(self.eta_max) if self.eta_max < math.inf else True
         return signal & near & (event.hits >= self.min_hits)
 
 
@@ -285,8 +293,14 @@ def track_metrics(
     `pt, eta, phi, z`
         Lists of bins, where they are asked for and the data have the quantity; of the particles that are known.
     And the user's own metrics of tracks.
+
+    Raises
+    ------
+    InputError
+        See `Selection.check`.
     """
     tracks = FoundTracks(events, selection or Selection())
+    tracks.selection.check(events)
     result: dict[str, Any] = {metric.name: metric.value(tracks) for metric in metrics_of(task, TRACKS)}
     least, sides = tracks.selection.least_of_tracks, tracks.sides
     result |= {
@@ -360,7 +374,7 @@ class FoundTracks:
         The function is a constant, such as a `Definition`: what it counted in an event isn't counted again.
         """
         if count not in self._counted:
-            self._counted[count] = added([count(event, self.selection) for event in self.events])
+            self._counted[count] = added(count(self.events, self.selection))
         return self._counted[count]
 
     @cached_property
@@ -368,8 +382,11 @@ class FoundTracks:
         return {}
 
 
-CountTracks = Callable[[EventTracks, Selection], Counts]
-"""Function that counts the tracks of one event: numerator and denominator of each rate."""
+CountTracks = Callable[[Sequence[EventTracks], Selection], list[Counts]]
+"""Function that counts the tracks of each event: numerator and denominator of each rate.
+
+It gets all events, as limits may depend on what is known of their particles.
+"""
 
 
 def added(counts: Sequence[Counts]) -> Counts:
