@@ -21,6 +21,7 @@ SPACES = {
     "message_passing": "message_passing",
     **{name: name for name in ("event", "hits", "notebook", "several")},
     "track_set": "event",
+    "found_acts": "tracking",
     "found_medium": "tracking",
     "found_small": "tracking",
     "found_thin": "tracking",
