@@ -24,6 +24,8 @@ from archioptrx.tasks.tracks.metrics import Selection, track_metrics
 from archioptrx.tasks.tracks.scores import event_tracks
 from archioptrx.training.measure import latencies
 
+EDGES = make_task().rows
+
 
 @pytest.fixture(scope="module")
 def toy():
@@ -63,7 +65,7 @@ def test_fast_metrics_are_the_tasks(seed, cut):
     """Units drawn k times give what the task says of graphs that stand k times."""
     graphs = load_dataset({"source": "toy", "num_samples": 5, "seed": 7}).graphs
     outputs, task = noisy(graphs, 2.0, seed), make_task()
-    units = units_of(graphs * 2, False)  # ten graphs of five events are units one by one
+    units = units_of(graphs * 2, None)  # ten graphs of five events are units one by one
     assert units.kind == GRAPHS
     weights = np.random.default_rng(seed).multinomial(10, np.full(10, 0.1))
     fast = RowStatistic(task, outputs * 2, graphs * 2, units, cut)(weights)
@@ -74,7 +76,7 @@ def test_fast_metrics_are_the_tasks(seed, cut):
 
 def test_metrics_of_a_user_are_those_of_the_task(toy):
     """Of a resample they get what the task gives them: rows, values at their ends, ranking; only rates are quick."""
-    outputs, task, units = noisy(toy, 2.0, 0), make_task(), units_of(toy, True)
+    outputs, task, units = noisy(toy, 2.0, 0), make_task(), units_of(toy, EDGES)
     weights = np.random.default_rng(4).multinomial(12, np.full(12, 1 / 12))
     assert RowStatistic(task, outputs, toy, units, 0.5).quick()
     with restored(METRICS):
@@ -101,16 +103,16 @@ def test_masked_edges_do_not_count(toy):
     graphs = [graph.clone() for graph in toy]
     for graph in graphs:
         graph.edge_mask = torch.arange(graph.num_edges) % 3 > 0
-    units, task, outputs = units_of(graphs, True), make_task(), noisy(graphs, 1.0, 0)
+    units, task, outputs = units_of(graphs, EDGES), make_task(), noisy(graphs, 1.0, 0)
     fast = RowStatistic(task, outputs, graphs, units, 0.5)(np.ones(units.number, dtype=np.int64))
     assert fast == pytest.approx(judging_metrics(task.metrics(outputs, graphs)), rel=1e-6)
 
 
 def test_units_are_events_then_graphs_then_parts(toy):
-    assert (units_of(toy, True).kind, units_of(toy, True).number) == (EVENTS, 12)
-    few = units_of(toy[:3], True)
+    assert (units_of(toy, EDGES).kind, units_of(toy, EDGES).number) == (EVENTS, 12)
+    few = units_of(toy[:3], EDGES)
     assert (few.kind, few.number, few.parts) == (PARTS, 18, 6)
-    assert units_of(toy[:3], False).kind == ""
+    assert units_of(toy[:3], None).kind == ""
     # Parts are ranges of φ that hold equally many edges.
     rows = make_task().rows
     units = few.of_rows(1, toy[1], rows)

@@ -107,7 +107,7 @@ def test_tasks_of_hits_score_events_that_are_all_empty(task, width):
 
 def test_models_are_compared_on_events_without_any_edge():
     graph = empty(toy(1).metadata, 3)
-    assert units_of([graph], divisible=True).number == 0
+    assert units_of([graph], make_task({"name": "edge_classification"}).rows).number == 0
     units = Units(PARTS, (0,), number=4, parts=4)  # as of an architecture whose own graphs have no edges
     statistic = RowStatistic(make_task({"name": "edge_classification"}), [torch.zeros(0)], [graph], units, 0.5)
     assert set(statistic(np.ones(units.number, dtype=np.int64)).values()) == {None}

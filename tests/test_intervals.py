@@ -1,5 +1,7 @@
 """Intervals of few events: their coverage by simulation, their bounds, and what goes into them."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from graphs import toy
 from scipy.stats import bootstrap, t, ttest_1samp
 
 from archioptrx.data.hitgraph import subgraph
+from archioptrx.data.sources import load_dataset
 from archioptrx.report.comparison.bootstrap import Replicates, over_seeds, replicate, resamples
 from archioptrx.report.comparison.intervals import (
     DIFFERENCE,
@@ -20,8 +23,11 @@ from archioptrx.report.comparison.intervals import (
 )
 from archioptrx.report.comparison.result import Number
 from archioptrx.report.comparison.text import interval_text
-from archioptrx.report.comparison.units import EVENTS, PARTS, units_of
+from archioptrx.report.comparison.units import EVENTS, PARTS, scored_graphs, units_of
+from archioptrx.tasks import make_task
 from benchmarks.interval_coverage import METRICS, coverage
+
+EDGES = make_task().rows
 
 
 def test_the_bootstrap_part_is_that_of_scipy():
@@ -170,10 +176,23 @@ def test_units_are_chosen_by_the_graphs_that_have_something_to_score():
     graphs = list(toy(12).graphs)
 
     def kind(empty):
-        return units_of([subgraph(g, torch.zeros(len(g.x), dtype=bool)) for g in graphs[:empty]] + graphs[empty:], True)
+        without = [subgraph(g, torch.zeros(len(g.x), dtype=bool)) for g in graphs[:empty]]
+        return units_of(without + graphs[empty:], EDGES)
 
     assert [kind(empty).kind for empty in (0, 6, 7)] == [EVENTS, EVENTS, PARTS]
     assert (kind(6).number, kind(7).parts, kind(12).number) == (12, 4, 0)
+
+
+def test_triplets_are_scored_where_there_are_triplets_that_count():
+    """Edges alone give nothing to score, and neither do rows that a mask takes away."""
+    rows = make_task({"name": "triplet_classification"}).rows
+    graphs = list(load_dataset({"source": "triplets", "of": {"source": "toy", "num_samples": 8}}).graphs)
+    assert units_of(graphs, rows).kind == EVENTS
+    masked = [copy(graph) for graph in graphs]
+    for graph in masked[3:]:
+        graph[rows.mask] = torch.zeros(graph[rows.index].shape[1], dtype=torch.bool)
+    assert all(graph.num_edges for graph in masked)
+    assert units_of(masked, rows).kind == PARTS and len(scored_graphs(masked, rows)) == 3
 
 
 def test_an_interval_of_fewer_events_says_of_how_many():

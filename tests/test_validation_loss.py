@@ -63,7 +63,7 @@ def test_the_comparison_has_the_loss_of_the_metrics() -> None:
     task = make_task({"name": "edge_classification", "class_weight": "balanced"})
     graphs = graphs_of_all_sizes()[:5] * 2  # of ten graphs, each one is a unit
     outputs = [outputs_for(task, graph) for graph in graphs]
-    units = units_of(graphs, False)
+    units = units_of(graphs, None)
     fast = RowStatistic(task, outputs, graphs, units, 0.5)(torch.ones(units.number, dtype=torch.int64).numpy())
     assert fast["loss"] == pytest.approx(task.metrics(outputs, graphs)["loss"], rel=1e-6)
 

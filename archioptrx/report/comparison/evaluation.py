@@ -23,7 +23,7 @@ from archioptrx.report.comparison.entries import Seconds, entries_of_models, ent
 from archioptrx.report.comparison.pictures import Curves, Display, curves_of, display_of
 from archioptrx.report.comparison.resampled import DrawnUnits, resampled_metrics, scales_of
 from archioptrx.report.comparison.result import ComparedModel, Comparison
-from archioptrx.report.comparison.statistics import by_rows
+from archioptrx.report.comparison.statistics import rows_of
 from archioptrx.report.comparison.track_judging import TrackJudging, time_replicates, track_replicates
 from archioptrx.report.comparison.units import EVENTS, events_of, scored_graphs
 from archioptrx.tasks.tracks.figures import limits_text
@@ -125,7 +125,7 @@ def _notes(
     first, units = runs[0], drawn.units
     notes = [] if units.number else ["there are too few events for intervals"]
     if units.kind not in ("", EVENTS) and any(name.startswith("track") for name in entries[0].metrics):
-        few = len({facts.event for facts in scored_graphs(first.view.graphs, by_rows(first.model.task))})
+        few = len({facts.event for facts in scored_graphs(first.view.graphs, rows_of(first.model.task))})
         notes.append(f"tracks are those of whole events: {few} are too few for intervals")
     notes += [
         f"{run.contestant.name}: has graphs of its own, so its edges can't be compared one by one"

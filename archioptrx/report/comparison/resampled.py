@@ -11,7 +11,7 @@ from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.report.comparison.answers import ModelAnswers
 from archioptrx.report.comparison.bootstrap import Ints, Replicates, over_seeds, replicate, resamples
 from archioptrx.report.comparison.intervals import LOG, LOG_ODDS
-from archioptrx.report.comparison.statistics import GraphStatistic, RowStatistic, by_rows, judging_metrics
+from archioptrx.report.comparison.statistics import GraphStatistic, RowStatistic, by_rows, judging_metrics, rows_of
 from archioptrx.report.comparison.track_judging import TrackJudging, track_replicates
 from archioptrx.report.comparison.units import EVENTS, Units, units_of
 from archioptrx.tasks.options.registry import objective_metrics
@@ -64,7 +64,7 @@ def resampled_metrics(
         Number of resamples; None: `FEW` or `MANY`.
     """
     first = groups[0][0]
-    units = units_of(first.view.graphs, divisible=by_rows(first.model.task))
+    units = units_of(first.view.graphs, rows_of(first.model.task))
     statistics = [[_statistic(run, units) for run in group] for group in groups]
     quick = all(isinstance(one, RowStatistic) and one.quick() for of_group in statistics for one in of_group)
     drawn = DrawnUnits.of(units, (MANY if quick else FEW) if number is None else number, seed)
@@ -78,7 +78,7 @@ def resampled_metrics(
 def _statistic(run: ModelAnswers, units: Units) -> RowStatistic | GraphStatistic:
     """Metrics of a model as a function of the counts of the units; without units, metrics of all events together."""
     task, graphs = run.model.task, run.view.graphs
-    own = units if run.view.same else units_of(graphs, False)
+    own = units if run.view.same else units_of(graphs, None)
     if (units.kind != EVENTS and not run.view.same) or not own.number:
         own = Units(EVENTS, (0,) * len(graphs), 1)
     if by_rows(task):

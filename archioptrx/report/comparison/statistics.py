@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from archioptrx.data.hitgraph import HitGraph, batch_graphs
 from archioptrx.report.comparison.bootstrap import Ints, Numbers
 from archioptrx.report.comparison.units import Units
-from archioptrx.tasks.binary import BinaryClassification
+from archioptrx.tasks.binary import BinaryClassification, Rows
 from archioptrx.tasks.classification_metrics import FIXED_CUT, Bools, ClassifiedRows, Floats, Ranking, logit
 from archioptrx.tasks.metrics import OF_OTHERS, TRACKS, metrics_of
 from archioptrx.tasks.task import Task
@@ -33,6 +33,11 @@ FACTS = ("cut", "cut_logit", "true_fraction", "edges", "triplets", "pairs", "gra
 def by_rows(task: Task) -> TypeGuard[BinaryClassification]:
     """Whether all metrics of a task are its loss and registered metrics of rows, so that sums can give them."""
     return isinstance(task, BinaryClassification) and type(task).metrics is BinaryClassification.metrics
+
+
+def rows_of(task: Task) -> Rows | None:
+    """Rows that a task scores one by one; None: see `by_rows`."""
+    return task.rows if by_rows(task) else None
 
 
 class RowStatistic:

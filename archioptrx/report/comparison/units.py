@@ -59,26 +59,29 @@ def events_of(graphs: Sequence[HitGraph]) -> list[str]:
     return list(dict.fromkeys(facts.event for facts in facts_of(graphs)))
 
 
-def scored_graphs(graphs: Sequence[HitGraph], divisible: bool) -> list[Facts]:
-    """Facts of the graphs that have something to score; `divisible`: see `units_of`."""
-    return [facts for facts in facts_of(graphs) if (facts.edges if divisible else facts.hits)]
+def scored_graphs(graphs: Sequence[HitGraph], rows: Rows | None) -> list[Facts]:
+    """Facts of the graphs that have something to score: rows that count, or hits; `rows`: see `units_of`."""
+    facts = facts_of(graphs)
+    if rows is None:
+        return [of_graph for of_graph in facts if of_graph.hits]
+    return [of_graph for of_graph, graph in zip(facts, graphs, strict=True) if bool(rows.counted(graph).any())]
 
 
-def units_of(graphs: Sequence[HitGraph], divisible: bool) -> Units:
+def units_of(graphs: Sequence[HitGraph], rows: Rows | None) -> Units:
     """Choose the largest kind of unit of which there are enough, without those that have nothing to score.
 
     Parameters
     ----------
-    divisible
-        True: a graph may be divided, since its rows are scored one by one. Graphs without edges have no rows then.
+    rows
+        Rows that are scored one by one, so that a graph may be divided. None: a graph is scored as a whole.
     """
     events = {name: place for place, name in enumerate(events_of(graphs))}
-    scored = scored_graphs(graphs, divisible)
+    scored = scored_graphs(graphs, rows)
     if len({facts.event for facts in scored}) >= LEAST:
         return Units(EVENTS, tuple(events[facts.event] for facts in facts_of(graphs)), len(events))
     if len(scored) >= LEAST:
         return Units(GRAPHS, tuple(range(len(graphs))), len(graphs))
-    if not divisible or not scored:
+    if rows is None or not scored:
         return Units("", (), 0)
     parts = -(-BLOCKS // len(scored))
     return Units(PARTS, tuple(range(0, parts * len(graphs), parts)), parts * len(graphs), parts)
