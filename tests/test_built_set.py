@@ -10,6 +10,7 @@ import pytest
 from registries import restored
 from test_own_sources import Plain
 
+from archioptrx.commands import data, train
 from archioptrx.core.config import bundled_names
 from archioptrx.core.errors import InputError
 from archioptrx.data.built_set import as_built
@@ -196,3 +197,15 @@ def test_a_source_of_your_own_may_have_such_a_file(tmp_path: Path) -> None:
         (tmp_path / "a_g000.npz").write_bytes(b"")
         spec = {"source": Plain.source, "path": str(tmp_path)}
         assert as_built(spec) == (spec, ())
+
+
+def test_data_and_train_say_which_options_have_no_effect(
+    folders: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = folders["trackml"]
+    assert data.main(["trackml", folder, "--slope-max", "0.005"]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "no effect" in line]
+    assert len(told) == 1 and "slope_max" in told[0]
+    spec = f"data={{source: trackml, path: {folder}, slope_max: 0.005}}"
+    assert train.main(["interaction", "--epochs", "1", "--set", spec, "--output", str(tmp_path / "model")]) == 0
+    assert told[0] in capsys.readouterr().err.splitlines()
