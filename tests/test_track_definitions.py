@@ -338,6 +338,16 @@ def test_efficiencies_are_drawn(model, capsys, tmp_path):
         assert sum(row["tracks"] for row in usual["of_tracks"][quantity]) == usual["tracks"]
     assert evaluate.main([str(model), "--plot", "a.txt"]) == 2
     assert capsys.readouterr().err.startswith("--plot a.txt: ends in .txt; allowed: png, svg, pdf")
+    nothing = tmp_path / "nothing.svg"
+    assert evaluate.main([str(model), "--matching", "colliderml", "--plot", str(nothing)]) == 2
+    assert "colliderml has no bins" in capsys.readouterr().err and not nothing.exists()
+
+
+def test_a_model_named_ceiling_has_a_curve_of_its_own(model, tmp_path):
+    file = tmp_path / "plot.svg"
+    own = shutil.copytree(model, tmp_path / "ceiling")
+    assert evaluate.main([str(own), "--plot", str(file)]) == 0
+    assert "<!-- model ceiling -->" in file.read_text() and "<!-- ceiling -->" in file.read_text()
 
 
 def test_faults_of_the_options(model, capsys):

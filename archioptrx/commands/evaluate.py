@@ -123,10 +123,12 @@ def _plot(scores: Mapping[str, Any], args: argparse.Namespace) -> None:
     tracks = scores.get("tracks")
     shown = tracks if (figures := scores.get("figures")) is None else figures
     if not isinstance(shown, Mapping) or not drawn_rates([shown]):
-        raise InputError(f"--plot: {args.model} makes no tracks of these events, or their particles have no pT and η")
+        lack = f"--plot: {args.model} makes no tracks of these events, or their particles have no pT and η"
+        raise InputError(lack if figures is None else f"{lack}, or {figures['matching']} has no bins of them")
     ceiling = scores.get("ceiling", {}) if figures is None else figures["ceiling"]
     title = USUAL if figures is None else f"{figures['matching']}: {figures['limits_text']}"
-    plot_rates(args.plot, {Path(args.model).name: shown, "ceiling": ceiling}, title)
+    name = Path(args.model).name
+    plot_rates(args.plot, {f"model {name}" if name == "ceiling" else name: shown, "ceiling": ceiling}, title)
     print(f"drawn to {args.plot}", file=sys.stderr)
 
 
