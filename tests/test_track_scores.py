@@ -104,7 +104,7 @@ def test_without_the_table_pt_comes_from_the_hits():
     scores = track_scores(make_task(), perfect([event_graph]), [event_graph], Selection(pt_min=1.0), bins=True)
     assert (scores["particles"], scores["track_efficiency"]) == (1, 1.0)
     assert "eta" not in scores and scores["pt"][0]["from"] == 1.5
-    with pytest.raises(InputError, match="has no η of its particles"):
+    with pytest.raises(InputError, match="no η of a particle is known"):
         track_scores(make_task(), perfect([event_graph]), [event_graph], Selection(eta_max=1.0))
 
 
