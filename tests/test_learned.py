@@ -300,3 +300,17 @@ def test_the_command_takes_a_path_or_yaml(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) < 220
     assert any(line.startswith("building ") and line.endswith(" edges inside a particle") for line in lines)
+
+
+@pytest.mark.parametrize("layers", [["line_graph"], ["triplets"], ["line_graph", "line_graph"]])
+def test_triplets_of_a_model_have_the_embedding_of_its_training(layers):
+    """It is not fitted on the events that the model is scored on."""
+    trained, spec = learned().metadata.to_dict(), {**QUICK, "of": {**TOY, "num_samples": 4, "seed": 5}}
+    known = QUICK
+    for source in layers:
+        known, spec = {"source": source, "of": known}, {"source": source, "of": spec}
+    new = load_dataset(spec, like=load_dataset(known).metadata).metadata.to_dict()
+    for _ in layers:
+        new = new["options"]["of"]
+    assert new["options"]["embedding"] == trained["options"]["embedding"]
+    assert new["fitted_on"] == []

@@ -23,9 +23,10 @@ from archioptrx.core.errors import InputError, faults_at
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import BASELINES, HitGraph
-from archioptrx.data.options import SOURCES, LineGraphOptions, TripletsOptions
+from archioptrx.data.options import OF, SOURCES, LineGraphOptions, TripletsOptions
 from archioptrx.data.signal import passed_on
 from archioptrx.data.sources import load_dataset, resolved
+from archioptrx.data.sources.learned import FITTED
 from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
 from archioptrx.data.triplet_counts import counts
@@ -76,7 +77,8 @@ def load(options: TripletsOptions) -> Dataset:
     """
     model = None if options.model is None else (options.model, digest_of(options.model))
     trained = None if model is None else doublet_model(*model)
-    inner = load_dataset(options.of, "data.of", like=None if trained is None else trained.metadata)
+    like = _learned_of(options.like) if trained is None else trained.metadata
+    inner = load_dataset(options.of, "data.of", like=like)
     if trained is not None:
         warn_of_kind(f"data.model: {options.model}: data.of", trained.metadata, inner.metadata)
     scored = trained is not None or any(inner.graphs[0].get(name) is not None for name in BASELINES)
@@ -102,6 +104,15 @@ def load(options: TripletsOptions) -> Dataset:
     digests = [digest.hex() for digest in digests_of(inner.graphs)]
     jobs = [Job(name, taken(inner.graphs, of), " ".join(digests[k] for k in of)) for name, of in places.items()]
     return stream(jobs, partial(make_event, plan=plan), metadata)
+
+
+def _learned_of(like: Metadata | None) -> Metadata | None:
+    """Metadata of the source inside, where that is learned at any level: its embedding is that of the training."""
+    inner = None if like is None else like.options.get(OF)
+    if inner is None:
+        return None
+    metadata = Metadata.from_dict(inner)
+    return metadata if FITTED in metadata.options or _learned_of(metadata) is not None else None
 
 
 def make_event(job: Job, plan: TripletPlan) -> BuiltEvent:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from archioptrx.core.config import Fields
 from archioptrx.data.options.base import of_option, option, take_of
+
+if TYPE_CHECKING:
+    from archioptrx.data.dataset import Metadata
 
 CUT = 0.1
 MOST = 5_000_000
@@ -32,6 +35,8 @@ class TripletsOptions:
     cut_logit
         Logit from which doublets take part, in place of `cut`, as `evaluate --efficiency` gives it. A probability near
         1 can't hold it. None: `cut` counts.
+    like
+        Metadata of the data that a model was trained on, whose learned embedding is taken. None: one is fitted.
     """
 
     source: ClassVar[str] = "triplets"
@@ -41,6 +46,7 @@ class TripletsOptions:
     cut: float = option(CUT, "doublets of this probability or more take part")
     most: int = option(MOST, "triplets of one graph that are allowed")
     cut_logit: float | None = option(None, "in the place of --cut: a logit, as evaluate --efficiency gives it", float)
+    like: Metadata | None = None
 
     @classmethod
     def read(cls, fields: Fields) -> Self:

@@ -35,6 +35,7 @@ from archioptrx.data.options import (
     HitgraphsOptions,
     LearnedOptions,
     Options,
+    TripletsOptions,
     description,
     options_of,
     source,
@@ -179,7 +180,7 @@ def load_from(options: Options, like: Metadata | None = None) -> Dataset:
     """Read or make a data set from options that have been checked; `like` as in `load_dataset`."""
     if like is not None and isinstance(options, HitgraphsOptions):
         options = replace(options, usual_sectors=like.sectors)
-    if like is not None and isinstance(options, LearnedOptions):
+    if like is not None and isinstance(options, LearnedOptions | TripletsOptions):
         options = replace(options, like=like)
     dataset = _loaded(options)
     return dataset if like is None else dataset.scaled_like(like)
